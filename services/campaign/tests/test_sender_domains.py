@@ -1,9 +1,13 @@
 """Names of domains, what DNS has of their keys, and when a key begins and ceases to sign."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -27,11 +31,12 @@ from rapport_campaign.domain.sender_domains import (
     signers,
     strings,
 )
-from rapport_campaign.domain.signing_keys import SigningKeys
+from rapport_campaign.domain.signing_keys import SigningKeys, place_of
 from rapport_common.events.contact import normal_email
 from rapport_common.secret_keys import SealedSecretError
 from rapport_common.testing.examples import examples
 
+SEALED = SigningKeys((b"k" * 32,))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOUND, MISSING, AWAY = Finding("found"), Finding("missing", (), "publish"), Finding("unanswered")
 
@@ -325,3 +330,38 @@ def test_what_is_kept_and_is_no_key_is_said() -> None:
     for secret in ("AAAA", "not base64"):
         with pytest.raises(SealedSecretError, match="rotate it"):
             keys.private("here", keys.sealed("here", secret, b"n" * 12))
+
+
+def sealed(private: Any, place: str = "acme/shop.example/s1") -> str:
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return SEALED.sealed(place, base64.b64encode(der).decode(), b"n" * 12)
+
+
+def test_a_private_key_comes_back_from_where_it_was_put_and_from_nowhere_else() -> None:
+    made = Ed25519PrivateKey.generate()
+    place = place_of("acme", "shop.example", "s1")
+    kept = sealed(made, place)
+    opened = SEALED.private(place, kept)
+    assert opened.public_key() == made.public_key()
+    with pytest.raises(SealedSecretError):
+        SEALED.private(place_of("globex", "shop.example", "s1"), kept)
+
+
+@pytest.mark.parametrize("text", ["no base64!", base64.b64encode(b"no key").decode()])
+def test_what_is_no_private_key_is_said_to_be_none(text: str) -> None:
+    kept = SEALED.sealed("place", text, b"n" * 12)
+    with pytest.raises(SealedSecretError, match="not what was put there"):
+        SEALED.private("place", kept)
+
+
+def test_a_key_that_signs_no_mails_is_refused() -> None:
+    with pytest.raises(SealedSecretError, match="no kind that signs"):
+        SEALED.private("place", sealed(X25519PrivateKey.generate(), "place"))
+
+
+def test_what_dns_does_not_answer_is_said_with_the_reason() -> None:
+    told = records.unanswered("timed out")
+    assert (told.state, told.advice) == (
+        "unanswered",
+        "DNS gave no answer (timed out). Check again later.",
+    )

@@ -109,10 +109,15 @@ def test_all_patterns_of_a_rule_are_found_and_few_are_taken() -> None:
         {"trait": "b", "op": "eq", "value": "no pattern"},
         {"performed": "E", "where": where},
         {"last": "E", "property": "r", "op": "matches", "value": "of the last event"},
+        {"group": "company", "where": [{**where[0], "value": "in a group"}, where[1]]},
     ]
     found = list(patterns_of(parse({"and": parts})))
-    assert [one for _path, one in found] == ["of a person", "in an event", "of the last event"]
-    assert [path for path, _one in found] == ["and[0]", "and[2]", "and[3]"]
+    assert found == [
+        ("and[0]", "of a person"),
+        ("and[2]", "in an event"),
+        ("and[3]", "of the last event"),
+        ("and[4]", "in a group"),
+    ]
     require_bounded(found)
 
 

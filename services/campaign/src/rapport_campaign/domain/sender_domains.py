@@ -71,13 +71,6 @@ class SenderDomain:
     checked_at: datetime | None = None
     verified_at: datetime | None = None
 
-    def newest(self, algorithm: Algorithm) -> SenderKey:
-        """The key of an algorithm whose record is to be there from now on."""
-        return max(
-            (one for one in self.keys if one.algorithm == algorithm),
-            key=lambda one: (one.state != "former", one.created_at, one.selector),
-        )
-
     @property
     def shown_keys(self) -> list[SenderKey]:
         """Those whose records matter first: the newest, RSA before Ed25519, former ones last."""

@@ -29,7 +29,7 @@ from rapport_segment.domain.sections import (
     spread,
 )
 from rapport_segment.domain.subjects import Bucket, Field, InList
-from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
+from rapport_segment.domain.tree import Leaf, Not, Or, Rule
 from rapport_segment.domain.windows import EVER
 
 Guard = frozenset[Field]
@@ -58,7 +58,7 @@ def _settled(rule: Rule, judges: Judges, *, by: bool) -> Guard | None:
             return _of_leaf(rule, judges, by=by)
         case Not():
             return _settled(rule.child, judges, by=not by)
-        case And() | Or():
+        case _:
             found = [_settled(one, judges, by=by) for one in rule.children]
             certain = [one for one in found if one is not None]
             if isinstance(rule, Or) is by:
