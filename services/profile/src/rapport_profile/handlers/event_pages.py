@@ -5,7 +5,7 @@ by whoever puts it there. So a walk in this order misses none, however people me
 meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_profile.domain.republished import event_again
-from rapport_profile.store import inbox, retelling, timeline
+from rapport_profile.store import retelling, timeline
 from rapport_profile.store.inbox import stored_event
 from rapport_profile.store.retelling import PAGE_BYTES, EventPlace
 
@@ -50,7 +50,7 @@ async def read(
     # Who has become somebody else's before the lock is looked at with the next page.
     ours = list(takewhile(lambda row: row.profile_id in versions, rows))
     some = _with_room(ours)
-    records = await _again(tx, workspace, versions, some)
+    records = _again(versions, some)
     if len(some) == len(rows):
         return EventPage(records, places[-1])
     return EventPage(records, _place(some[-1]) if some else after)
@@ -71,19 +71,14 @@ def _place(row: Row[Any]) -> EventPlace:
     return row.hub, row.timestamp, row.source, row.message_id
 
 
-async def _again(
-    tx: AsyncConnection, workspace: str, versions: dict[str, int], rows: Sequence[Row[Any]]
-) -> list[ProfileActivity]:
-    if not rows:
-        return []
-    forms = await inbox.told(tx, workspace, [(row.source, row.message_id) for row in rows])
+def _again(versions: Mapping[str, int], rows: Sequence[Row[Any]]) -> list[ProfileActivity]:
     return [
         event_again(
             row.profile_id,
             versions[row.profile_id],
             stored_event(row.event),
             (row.kind, row.value),
-            forms.get((row.source, row.message_id), 0),
+            row.told,
         )
         for row in rows
     ]

@@ -76,11 +76,6 @@ _APPLIED = text(
     "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
     "USING (workspace, source, message_id)"
 )
-_TOLD = text(
-    "SELECT i.source, i.message_id, i.replaced + i.moved AS told FROM profile.inbox i "
-    "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(source, message_id) "
-    "USING (source, message_id) WHERE i.workspace = :workspace AND i.replaced + i.moved > 0"
-)
 _REPLACE = text(
     "UPDATE profile.inbox SET hash = :hash, identifier_id = :identifier_id, "
     "timestamp = :timestamp, received_at = :received_at, replaced = replaced + 1 "
@@ -164,15 +159,6 @@ async def applied(tx: AsyncConnection, keys: Sequence[MessageKey]) -> list[Messa
     """Those of the messages that have been applied."""
     rows = await tx.execute(_APPLIED, _columns(keys))
     return [(row.workspace, row.source, row.message_id) for row in rows]
-
-
-async def told(
-    tx: AsyncConnection, workspace: str, messages: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], int]:
-    """`Copy.told` of messages, by (source, message id); 0 is left out."""
-    asked = {"sources": [one[0] for one in messages], "ids": [one[1] for one in messages]}
-    rows = await tx.execute(_TOLD, {**asked, "workspace": workspace})
-    return {(row.source, row.message_id): row.told for row in rows}
 
 
 def _columns(keys: Sequence[MessageKey]) -> dict[str, list[str]]:

@@ -66,9 +66,12 @@ _OWNERS = text(
 )
 _EVENTS = text(
     "SELECT CAST(t.identifier_id AS text) AS hub, t.timestamp, t.source, t.message_id, "
-    "CAST(t.event AS text) AS event, i.kind, i.value, CAST(i.profile_id AS text) AS profile_id "
-    "FROM profile.timeline t "
+    "CAST(t.event AS text) AS event, i.kind, i.value, CAST(i.profile_id AS text) AS profile_id, "
+    # In one look with the place: who moves the event meanwhile tells it with a greater number.
+    "coalesce(n.replaced + n.moved, 0) AS told FROM profile.timeline t "
     "JOIN profile.identifier i ON i.workspace = t.workspace AND i.id = t.identifier_id "
+    "LEFT JOIN profile.inbox n ON (n.workspace, n.source, n.message_id) "
+    "= (t.workspace, t.source, t.message_id) "
     f"WHERE t.workspace = :workspace AND {_BEHIND} AND ({_KEY}) <= (CAST(:last_hub AS uuid), "
     "CAST(:last_time AS timestamptz), :last_source, :last_message) "
     f"AND i.profile_id IS NOT NULL ORDER BY {_KEY}"
@@ -156,7 +159,8 @@ async def events(
     tx: AsyncConnection, workspace: str, after: EventPlace | None, last: EventPlace
 ) -> Sequence[Row[Any]]:
     """Rows of (hub, timestamp, source, message_id, event as JSON, kind and value of the hub,
-    profile_id) behind `after` up to `last`, in their order; without those that are nobody's.
+    profile_id, `inbox.Copy.told`) behind `after` up to `last`, in their order; without those that
+    are nobody's.
     """
     asked = {**_bound("after", after or _FIRST), **_bound("last", last)}
     return (await tx.execute(_EVENTS, {"workspace": workspace, **asked})).fetchall()
