@@ -1,0 +1,15 @@
+"""The tables of schema `campaign`."""
+
+from rapport_campaign.tables import campaigns, messages, people, permission, sender_domains
+from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
+
+__all__ = [
+    "FOLLOWED",
+    "METADATA",
+    "SCHEMA",
+    "campaigns",
+    "messages",
+    "people",
+    "permission",
+    "sender_domains",
+]

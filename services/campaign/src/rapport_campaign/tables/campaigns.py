@@ -1,0 +1,40 @@
+"""Campaigns, and where their tracked links lead."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, Text
+
+from rapport_campaign.tables.schema import METADATA, Id, Instant
+
+Table(
+    "campaign",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("campaign_id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("segment_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("from_address", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text),
+    Column("allow_old_events", Boolean, nullable=False),
+    Column("include_existing", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    # The one that plans for those who were in the segment at the start.
+    Column("job", Text),
+    Column("archived_at", Instant),
+    CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
+    CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
+    Index(None, "workspace", "segment_id"),
+)
+
+# Where tracked links lead to: a token names a row here, never an address.
+Table(
+    "link",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("link_id", Text, primary_key=True),
+    Column("campaign_id", Id, nullable=False),
+    Column("url", Text, nullable=False),
+)
