@@ -13,6 +13,7 @@ from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.work import Works
+from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
 from rapport_campaign.sender import Sender
@@ -52,6 +53,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
     process.workers.append(Sender(process.engine, sending, lanes, settings))
+    process.workers += intakes(process.engine, publisher, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()

@@ -62,6 +62,8 @@ class PolicyChange(BaseModel):
 
     promotion_without_consent: bool | None = None
     unconfirmed_consent: Literal["allow", "refuse"] | None = None
+    soft_bounces: Annotated[int, Field(ge=0, le=1000)] | None = None
+    soft_bounce_days: Annotated[int, Field(ge=1, le=366)] | None = None
 
 
 class PolicyBody(BaseModel):
@@ -77,6 +79,12 @@ class PolicyBody(BaseModel):
         description="Whether a consent or an address that only a public source (a web page, an "
         "app) tells of is enough for a promotion.",
     )
+    soft_bounces: int = Field(
+        default=5,
+        description="After so many messages that an address did not take within soft_bounce_days "
+        "nothing more is sent there; 0: it is always tried again.",
+    )
+    soft_bounce_days: int = 30
 
 
 class NewCampaign(BaseModel):

@@ -13,6 +13,7 @@ from rapport_common.events.reserved import CONSENT_UPDATED
 
 SOURCE = "campaign"
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
+BOUNCED, COMPLAINED, REPLIED = "Email Bounced", "Email Complained", "Email Replied"
 
 
 def identity(state: State | None, address: str) -> Identifier:
@@ -35,7 +36,7 @@ def event(
     name: str,
     message_id: str,
     at: datetime,
-    properties: Mapping[str, str | None],
+    properties: Mapping[str, str | bool | None],
 ) -> Event:
     """A track event of this service; properties without a value are left out."""
     said = {key: one for key, one in properties.items() if one is not None}

@@ -22,6 +22,7 @@ class Sent:
     profile_id: str
     to_address: str
     traceparent: str | None
+    sent_at: datetime | None = None
 
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
@@ -29,7 +30,7 @@ async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | 
     rows = await tx.execute(
         text(
             "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-            "to_address, traceparent FROM campaign.message "
+            "to_address, traceparent, sent_at FROM campaign.message "
             "WHERE workspace = :workspace AND send_key = :send_key AND to_address IS NOT NULL"
         ),
         {"workspace": workspace, "send_key": send_key},

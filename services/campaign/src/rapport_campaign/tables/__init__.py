@@ -1,6 +1,13 @@
 """The tables of schema `campaign`."""
 
-from rapport_campaign.tables import campaigns, messages, people, permission, sender_domains
+from rapport_campaign.tables import (
+    campaigns,
+    messages,
+    outcomes,
+    people,
+    permission,
+    sender_domains,
+)
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
 __all__ = [
@@ -9,6 +16,7 @@ __all__ = [
     "SCHEMA",
     "campaigns",
     "messages",
+    "outcomes",
     "people",
     "permission",
     "sender_domains",
