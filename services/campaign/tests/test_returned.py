@@ -236,12 +236,12 @@ async def test_mails_recipients_connections_and_lines_are_bounded(
     writer.close()
     # Two connections are open; the third has to come again.
     others = [await asyncio.open_connection("127.0.0.1", intake.port) for _ in range(2)]
-    for one, _ in others:
-        assert (await one.readline()).startswith(b"220")
+    for greeting, _ in others:
+        assert (await greeting.readline()).startswith(b"220")
     reader, writer = await asyncio.open_connection("127.0.0.1", intake.port)
     assert (await reader.readline()).startswith(b"421")
-    for _, one in [*others, (reader, writer)]:
-        one.close()
+    for _, open_one in [*others, (reader, writer)]:
+        open_one.close()
     many = [address] * (MOST_RECIPIENTS + 1)
     await _until_closed(intake)
     refused = await asyncio.to_thread(_deliver, intake.port, many, b"Subject: x\r\n\r\nx\r\n")

@@ -45,7 +45,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
-    listening = listeners(publisher, key, reader.office)
+    listening = listeners(publisher, key, reader.office, settings.scanner_seconds)
     topics = subscriptions(listening[-1], settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()

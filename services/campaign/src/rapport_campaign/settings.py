@@ -60,6 +60,9 @@ class Settings(ProxiedSettings):
     intake_bytes: int = Field(
         default=10 * 2**20, ge=2**16, le=2**26, description="The largest mail that is taken."
     )
+    scanner_seconds: float = Field(
+        default=2, ge=0, le=60, description="Clicks so soon after a mail was sent are a scanner's."
+    )
     mailbox_url: SecretStr = Field(
         default=SecretStr(""),
         description="A mailbox with bounces: imaps://user:password@host:port/folder.",

@@ -50,6 +50,9 @@ UNSEEN_EVENTS = frozenset(
 )
 """Those in which the person did nothing: something was done to them, or time has passed."""
 
+MAIL_EVENTS = frozenset({"Email Opened", "Email Link Clicked"})
+"""Those that a machine may have made: then `machine` is true in their properties."""
+
 RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "system"})
 """Ids of sources: events of the services bear the service's name as their source."""
 

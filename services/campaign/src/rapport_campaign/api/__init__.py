@@ -24,10 +24,13 @@ from rapport_common.publisher import Publisher
 Listeners = tuple[Tracker, Preferences, OptIns]
 
 
-def listeners(publisher: Publisher, key: bytes, office: Office) -> Listeners:
-    """Who take in what recipients do and say; `publisher` writes to `events`, `key` is its key."""
+def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0) -> Listeners:
+    """Who take in what recipients do and say; `publisher` writes to `events`, `key` is its key.
+
+    Within `haste` seconds of its sending nobody has read a mail.
+    """
     opt_ins = OptIns(publisher, key, office)
-    return Tracker(publisher), Preferences(publisher, key), opt_ins
+    return Tracker(publisher, haste), Preferences(publisher, key), opt_ins
 
 
 def routers(
@@ -48,7 +51,7 @@ def routers(
         brand_routes(engine, SCHEMA, "campaigns"),
         sender_domain_routes(engine, means_of(settings)),
         preference_routes(engine, renderer.office),
-        public_routes(engine, tracker, renderer.office.link_key),
+        public_routes(engine, tracker, door),
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),
         opt_in_pages(engine, opt_ins, door),

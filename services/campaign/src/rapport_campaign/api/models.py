@@ -163,12 +163,27 @@ class CampaignBrief(BaseModel):
     job_id: str | None
 
 
+class CampaignOutcomes(BaseModel):
+    """Of how many messages of a campaign something became known; one may be in several numbers."""
+
+    delivered: int = Field(0, description="as far as mail servers or vendors tell")
+    bounced: int = 0
+    bounced_hard: int = Field(0, description="those whose address is dead")
+    complained: int = 0
+    replied: int = 0
+    opened: int = Field(0, description="by a person, as far as can be known")
+    opened_by_machine: int = Field(0, description="by a mailbox or a scanner")
+    clicked: int = Field(0, description="by a person, as far as can be known")
+    clicked_by_machine: int = 0
+
+
 class CampaignView(CampaignBrief):
     """A campaign as it is shown."""
 
     html: str
     text: str | None
     counts: dict[MessageState, int]
+    outcomes: CampaignOutcomes
 
 
 class TestView(BaseModel):
@@ -216,10 +231,11 @@ def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief
 
 
 def campaign_view(
-    campaign: Campaign, segment: Segment | None, counts: dict[str, int]
+    campaign: Campaign, segment: Segment | None, counts: dict[str, int], outcomes: dict[str, int]
 ) -> CampaignView:
-    """A campaign with how many of its messages are in which state."""
-    return CampaignView.model_validate(_shown(campaign, segment) | {"counts": counts})
+    """A campaign with how many of its messages are in which state, and what became of them."""
+    said = {"counts": counts, "outcomes": outcomes}
+    return CampaignView.model_validate(_shown(campaign, segment) | said)
 
 
 def message_view(row: Any) -> MessageView:

@@ -246,5 +246,6 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
+    known = await outcomes.counts(tx, campaign.workspace, campaign.campaign_id)
     key = (campaign.workspace, campaign.segment_id)
-    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)
+    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts, known)

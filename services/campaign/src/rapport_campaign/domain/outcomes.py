@@ -80,7 +80,7 @@ def consequence(report: Report, soft_bounces: int, policy: BouncePolicy) -> Cons
 
 def went_out(report: Report) -> bool:
     """Whether a report proves that the message was handed over, if nobody knew."""
-    return report.kind in {"delivered", "delayed", "bounced", "complained", "opened", "clicked"}
+    return report.kind in {"delivered", "delayed", "bounced", "complained"}
 
 
 def one_line(text: str) -> str:

@@ -23,7 +23,7 @@ class Kept:
     code: str
     text: str
     source: Source
-    address: str
+    address: str | None
     at: datetime
 
 
@@ -93,15 +93,25 @@ async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
     return result.rowcount > 0
 
 
-async def retract(tx: AsyncConnection, sent: Sent, kind: OutcomeKind, mark: str) -> None:
-    """What was taken for one's act was another's."""
-    await tx.execute(
+async def retract(
+    tx: AsyncConnection, sent: Sent, kind: OutcomeKind, mark: str, seconds: float
+) -> bool:
+    """What was taken for one's act was another's, if it is so new; whether there was such a one."""
+    result = await tx.execute(
         text(
             "DELETE FROM campaign.outcome WHERE workspace = :workspace "
-            "AND send_key = :send_key AND kind = :kind AND mark = :mark"
+            "AND send_key = :send_key AND kind = :kind AND mark = :mark "
+            "AND at > now() - make_interval(secs => :seconds)"
         ),
-        {"workspace": sent.workspace, "send_key": sent.send_key, "kind": kind, "mark": mark},
+        {
+            "workspace": sent.workspace,
+            "send_key": sent.send_key,
+            "kind": kind,
+            "mark": mark,
+            "seconds": seconds,
+        },
     )
+    return result.rowcount > 0
 
 
 async def not_reached(tx: AsyncConnection, workspace: str, address: str, days: int) -> int:
@@ -185,17 +195,31 @@ async def change_policy(
     return BouncePolicy(*rows.one())
 
 
-async def counts(tx: AsyncConnection, workspace: str, campaign_id: str) -> dict[str, int]:
-    """How many of a campaign's messages had which outcome: `kind` or `kind.grade`."""
-    rows = await tx.execute(
-        text(
-            "SELECT kind, grade, count(DISTINCT send_key) AS n FROM campaign.outcome "
-            "WHERE workspace = :workspace AND campaign_id = CAST(:campaign_id AS uuid) "
-            "GROUP BY kind, grade"
-        ),
-        {"workspace": workspace, "campaign_id": campaign_id},
+_COUNTED: Mapping[str, str] = {
+    "delivered": "kind = 'delivered'",
+    "bounced": "kind = 'bounced'",
+    "bounced_hard": "kind = 'bounced' AND grade = 'hard'",
+    "complained": "kind = 'complained'",
+    "replied": "kind = 'replied'",
+    "opened": "kind = 'opened' AND grade = 'human'",
+    "opened_by_machine": "kind = 'opened' AND grade <> 'human'",
+    "clicked": "kind = 'clicked' AND grade = 'human'",
+    "clicked_by_machine": "kind = 'clicked' AND grade <> 'human'",
+}
+_COUNTS = text(
+    "SELECT "
+    + ", ".join(
+        f"count(DISTINCT send_key) FILTER (WHERE {one}) AS {name}" for name, one in _COUNTED.items()
     )
-    return {f"{row.kind}.{row.grade}" if row.grade else row.kind: row.n for row in rows}
+    + " FROM campaign.outcome WHERE workspace = :workspace "
+    "AND campaign_id = CAST(:campaign_id AS uuid)"
+)
+
+
+async def counts(tx: AsyncConnection, workspace: str, campaign_id: str) -> dict[str, int]:
+    """Of how many of a campaign's messages each is known."""
+    rows = await tx.execute(_COUNTS, {"workspace": workspace, "campaign_id": campaign_id})
+    return dict(rows.mappings().one())
 
 
 _LISTED = text(

@@ -53,6 +53,29 @@ async def touch(
     return result.rowcount > 0
 
 
+async def untouch(tx: AsyncConnection, sent: Sent, column: Literal["clicked_at"]) -> None:
+    """There was no such click of a person."""
+    await tx.execute(
+        text(
+            f"UPDATE campaign.message SET {column} = NULL WHERE workspace = :workspace "
+            "AND send_key = :send_key"
+        ),
+        {"workspace": sent.workspace, "send_key": sent.send_key},
+    )
+
+
+async def links_lately(tx: AsyncConnection, sent: Sent, seconds: float) -> int:
+    """How many links of a message were followed within the last so many seconds."""
+    found = await tx.scalar(
+        text(
+            "SELECT count(*) FROM campaign.click WHERE workspace = :workspace "
+            "AND send_key = :send_key AND last_at > now() - make_interval(secs => :seconds)"
+        ),
+        {"workspace": sent.workspace, "send_key": sent.send_key, "seconds": seconds},
+    )
+    return int(found or 0)
+
+
 async def click(tx: AsyncConnection, sent: Sent, link_id: str) -> int:
     """Count a click on a link of a message; which one it was, from 1."""
     found = await tx.scalar(

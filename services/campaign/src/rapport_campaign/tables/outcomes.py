@@ -5,7 +5,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 from rapport_campaign.tables.schema import METADATA, Id, Instant
 
 # One row for each report; of opens and clicks one for each of who may have made them. `address` is
-# in normal form; `mark` is the same for the same report.
+# in normal form, of reports only; `mark` is the same for the same report.
 Table(
     "outcome",
     METADATA,
