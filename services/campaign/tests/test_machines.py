@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from services.campaign.tests.conftest import EVENT_KEY, OFFICE, publisher
+from services.campaign.tests.conftest import OFFICE, publisher
 from services.campaign.tests.test_api import found_links
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
@@ -19,7 +19,7 @@ from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.domain.machines import BURST_LINKS, Look, all_known, label
 from rapport_common.proxies import Proxies
 from rapport_common.routes import add_routes
-from rapport_common.testing.credentials import LINK_KEY
+from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"

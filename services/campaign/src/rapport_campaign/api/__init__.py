@@ -3,13 +3,18 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
+from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
+from rapport_campaign.fetching import Certificates
+from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
+from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
@@ -21,7 +26,7 @@ from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
 from rapport_common.publisher import Publisher
 
-Listeners = tuple[Tracker, Preferences, OptIns]
+Listeners = tuple[Tracker, Preferences, OptIns, Outcomes]
 
 
 def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0) -> Listeners:
@@ -30,7 +35,8 @@ def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0
     Within `haste` seconds of its sending nobody has read a mail.
     """
     opt_ins = OptIns(publisher, key, office)
-    return Tracker(publisher, haste), Preferences(publisher, key), opt_ins
+    outcomes = Outcomes(publisher, office.link_key)
+    return Tracker(publisher, haste), Preferences(publisher, key), opt_ins, outcomes
 
 
 def routers(
@@ -44,7 +50,8 @@ def routers(
 
     `listening` are made by `listeners`.
     """
-    tracker, preferences, opt_ins = listening
+    tracker, preferences, opt_ins, outcomes = listening
+    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     return [
         operator_routes(engine, renderer, arrivals),
@@ -55,4 +62,7 @@ def routers(
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),
         opt_in_pages(engine, opt_ins, door),
+        outcome_routes(engine),
+        hook_routes(engine, settings),
+        hook_addresses(taking, settings),
     ]

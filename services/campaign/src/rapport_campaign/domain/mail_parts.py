@@ -153,7 +153,8 @@ def _characters(raw: bytes, charset: str) -> str:
     name = charset.strip().lower()
     if _CHARSET.fullmatch(name) and name not in _SLOW_CHARSETS:
         try:
-            return raw.decode(name, "replace")
+            # Some character sets have halves of characters, which are no text anywhere else.
+            return raw.decode(name, "replace").encode("utf-8", "replace").decode()
         except (LookupError, ValueError):
             pass
     return raw.decode("utf-8", "replace")

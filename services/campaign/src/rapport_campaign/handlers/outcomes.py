@@ -27,10 +27,11 @@ from rapport_campaign.store import outcomes as store
 from rapport_campaign.store.outcomes import Kept
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, is_valid_phone, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
+STOPPED = "stopped by message"
 REPORTED = "nobody knew, until it was reported"
 _EVENTS = {
     "bounced": own_events.BOUNCED,
@@ -107,6 +108,17 @@ class Outcomes:
         told = _event(sent, state, address, report, now)
         events += [told] if told is not None else []
         await self._publisher.publish(tx, [(one, sent.traceparent) for one in events])
+        return True
+
+    async def stop(self, tx: AsyncConnection, workspace: str, number: str, mark: str) -> bool:
+        """The owner of a phone number wants no more promotions there; told twice it is once."""
+        await locks.own_addresses(tx, [(workspace, number)])
+        now = clock.now()
+        await store.stop(tx, workspace, number, STOPPED, now)
+        if is_valid_phone(number):
+            # Of what can be nobody's number nobody is told.
+            event = own_events.stopped(workspace, number, mark, now)
+            await self._publisher.publish(tx, [(event, None)])
         return True
 
     async def _heed(self, tx: AsyncConnection, sent: Sent, address: str, report: Report) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Purpose
+from rapport_campaign.domain.model import PROMOTION, Purpose
 from rapport_campaign.domain.outcomes import BouncePolicy, OutcomeClass, OutcomeKind, Source
 from rapport_campaign.store.tracking import Sent
 
@@ -146,6 +146,27 @@ async def suppress(
             "purposes": sorted(purposes),
             "reason": reason,
             "profile": sent.profile_id,
+        },
+    )
+
+
+async def stop(
+    tx: AsyncConnection, workspace: str, address: str, reason: str, at: datetime
+) -> None:
+    """Send no more promotions to an address of whoever it is."""
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.suppression AS s (workspace, address, purpose, reason, at) "
+            "VALUES (:workspace, :address, :purpose, :reason, :at) "
+            "ON CONFLICT (workspace, address, purpose) DO UPDATE SET reason = excluded.reason, "
+            "at = greatest(s.at, excluded.at)"
+        ),
+        {
+            "workspace": workspace,
+            "address": address,
+            "purpose": PROMOTION,
+            "reason": reason,
+            "at": at,
         },
     )
 
