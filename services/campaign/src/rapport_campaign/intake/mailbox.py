@@ -20,7 +20,8 @@ log = logging.get(__name__)
 AT_ONCE: Final = 50
 TIMEOUT: Final = 30.0
 KEYWORD: Final = "RapportRead"
-AWAY = (OSError, imaplib.IMAP4.error)
+AWAY = (OSError, UnicodeError, imaplib.IMAP4.error)
+"""What is wrong with a mailbox, or with what is told to it: names may be in ASCII only."""
 
 
 class Box:
@@ -29,6 +30,13 @@ class Box:
     def __init__(self, mailbox: Mailbox) -> None:
         kind = imaplib.IMAP4_SSL if mailbox.is_tls else imaplib.IMAP4
         self._imap = kind(mailbox.host, mailbox.port, timeout=TIMEOUT)
+        try:
+            self._open(mailbox)
+        except BaseException:
+            self._imap.shutdown()
+            raise
+
+    def _open(self, mailbox: Mailbox) -> None:
         self._imap.login(mailbox.user, mailbox.password)
         folder = mailbox.folder.replace("\\", "\\\\").replace('"', '\\"')
         self._told(self._imap.select(f'"{folder}"'))
