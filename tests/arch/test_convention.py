@@ -62,6 +62,7 @@ KEYED = {
     "/v1/computed-traits/{name}/history": "version",
     "/v1/traits": "name",
     "/v1/sender-domains": "domain",
+    "/v1/outcomes": "the send key, kind and mark",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",

@@ -35,6 +35,7 @@ from rapport_cli import (
     merge_rules,
     opt_ins,
     outbox,
+    outcomes,
     parked,
     people_files,
     plans,
@@ -93,6 +94,8 @@ app.add_typer(lists.app, name="list")
 app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(outcomes.app, name="outcome")
+app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

@@ -16,7 +16,7 @@ from rapport_campaign.handlers.work import Works
 from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
-from rapport_campaign.sender import Sender
+from rapport_campaign.sender import Sender, renderers_of
 from rapport_campaign.settings import Settings
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import SCHEMA
@@ -32,8 +32,7 @@ async def run() -> None:
     """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    office, count = settings.office(), 1 + settings.sender_lanes
-    renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
+    renderers = renderers_of(settings)
     try:
         await process.run(assemble(process, settings, renderers))
     finally:
@@ -56,7 +55,6 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.workers += intakes(process.engine, publisher, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
-    url = settings.database_url.get_secret_value()
-    arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
+    arrivals = Arrivals(process.api_engine, settings.listen_url, settings.segment_wait_seconds)
     process.routers += routers(process.api_engine, listening, reader, arrivals, settings)
     return process.api()

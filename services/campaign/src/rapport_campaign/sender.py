@@ -291,6 +291,12 @@ def smtp_server(settings: Settings) -> Server:
     )
 
 
+def renderers_of(settings: Settings) -> list[Renderer]:
+    """One that reads the templates operators send, and one for each lane."""
+    office = settings.office()
+    return [Renderer(office, settings.render_seconds) for _ in range(1 + settings.sender_lanes)]
+
+
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     if seconds > 0:
         with suppress(TimeoutError):

@@ -14,6 +14,7 @@ from rapport_campaign.domain.vendors import Vendor
 from rapport_campaign.domain.vendors.posts import Post, Secret
 from rapport_campaign.handlers import hooks as use
 from rapport_campaign.handlers.hooks import Hooks, unknown_hook
+from rapport_campaign.render.compose import Office
 from rapport_campaign.settings import Settings
 from rapport_campaign.store import hooks as store
 from rapport_campaign.store.hooks import Hook
@@ -77,25 +78,18 @@ class TakenPost(BaseModel):
 def hook_routes(engine: AsyncEngine, settings: Settings) -> APIRouter:
     """For operators."""
     router = Router(tags=["outcomes"])
-    office = settings.office()
+    _make_route(router, engine, settings)
+    _other_routes(router, engine, settings.office())
+    return router
 
-    def shown(hook: Hook) -> dict[str, Any]:
-        signed = tokens.sign(office.link_key, "hook", Token(hook.workspace, hook.hook_id))
-        return {
-            "id": hook.hook_id,
-            "vendor": hook.vendor,
-            "url": f"{office.base_url}/hooks/{signed}/{hook.vendor}",
-            "topic": hook.topic,
-            "created_at": hook.created_at,
-            "created_by": hook.created_by,
-            "last_at": hook.last_at,
-        }
+
+def _make_route(router: APIRouter, engine: AsyncEngine, settings: Settings) -> None:
+    office, keys = settings.office(), settings.secret_keys()
 
     @router.post("/v1/hooks", status_code=201)
     async def make(body: NewHook, caller: Writer, once: Repeatable) -> MadeHook:
         """An address for a vendor to report to. Its secret is kept sealed."""
         given = Secret(body.secret, body.topic)
-        keys = settings.secret_keys()
         hook, secret = use.made(caller.workspace, caller.subject, body.vendor, given, keys)
         async with engine.begin() as tx:
             earlier = await once.earlier(
@@ -105,11 +99,13 @@ def hook_routes(engine: AsyncEngine, settings: Settings) -> APIRouter:
                 found = await store.find(tx, caller.workspace, earlier)
                 if found is None:
                     raise unknown_hook()
-                return MadeHook(**shown(found), secret=None)
+                return MadeHook(**_shown(found, office), secret=None)
             await store.add(tx, hook)
         is_ours = body.vendor == "standard"
-        return MadeHook(**shown(hook), secret=secret if is_ours else None)
+        return MadeHook(**_shown(hook, office), secret=secret if is_ours else None)
 
+
+def _other_routes(router: APIRouter, engine: AsyncEngine, office: Office) -> None:
     @router.get("/v1/hooks", response_model=Listed[ShownHook])
     async def listed(caller: Reader, page: Paging) -> dict[str, Any]:
         """The newest hooks, without their secrets."""
@@ -121,7 +117,11 @@ def hook_routes(engine: AsyncEngine, settings: Settings) -> APIRouter:
                 after=(after[0], after[1]) if after else None,
                 limit=page.ask,
             )
-        return page.answer(found, key=lambda one: [one.created_at, one.hook_id], show=shown)
+        return page.answer(
+            found,
+            key=lambda one: [one.created_at, one.hook_id],
+            show=lambda one: _shown(one, office),
+        )
 
     @router.delete("/v1/hooks/{hook_id}", status_code=204)
     async def remove(hook_id: HookId, caller: Writer) -> None:
@@ -129,7 +129,18 @@ def hook_routes(engine: AsyncEngine, settings: Settings) -> APIRouter:
         async with engine.begin() as tx:
             await use.remove(tx, caller.workspace, hook_id)
 
-    return router
+
+def _shown(hook: Hook, office: Office) -> dict[str, Any]:
+    signed = tokens.sign(office.link_key, "hook", Token(hook.workspace, hook.hook_id))
+    return {
+        "id": hook.hook_id,
+        "vendor": hook.vendor,
+        "url": f"{office.base_url}/hooks/{signed}/{hook.vendor}",
+        "topic": hook.topic,
+        "created_at": hook.created_at,
+        "created_by": hook.created_by,
+        "last_at": hook.last_at,
+    }
 
 
 def hook_addresses(hooks: Hooks, settings: Settings) -> APIRouter:

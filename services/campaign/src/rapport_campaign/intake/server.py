@@ -61,7 +61,10 @@ class Intake:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop`; who has not got an answer by then keeps the mail."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._protocol, self._bounds.host, self._bounds.port)
+        # The next process of a deploy listens beside the last one.
+        server = await loop.create_server(
+            self._protocol, self._bounds.host, self._bounds.port, reuse_port=True
+        )
         self.port = server.sockets[0].getsockname()[1]
         self.listening.set()
         try:
