@@ -69,7 +69,7 @@ SHOWS = {
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "outcomes": [
-        *("bounced", "hard", "5.1.1", "soft_bounces", "standard may post to"),
+        *("bounced", "hard", "5.1.1", "bounced_hard", "soft bounces", "standard may post to"),
     ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],

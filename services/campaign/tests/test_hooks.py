@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 
 from rapport_campaign.api.hooks import MAX_BODY, hook_addresses
-from rapport_campaign.domain import returning
+from rapport_campaign.domain import own_events, returning
 from rapport_campaign.domain.vendors import READERS, Vendor, ses
 from rapport_campaign.domain.vendors.posts import Post, Secret
 from rapport_campaign.domain.vendors.twilio import is_stop
@@ -183,6 +183,8 @@ SAID: list[tuple[Vendor, Post, tuple[str, str] | None]] = [
     ("postmark", postmark_post(_postmark("Bounce", Type="Blocked")), ("bounced", "blocked")),
     ("postmark", postmark_post(_postmark("Bounce", Type="AutoResponder")), ("auto_replied", "")),
     ("postmark", postmark_post(_postmark("SpamComplaint")), ("complained", "")),
+    ("postmark", postmark_post(_postmark("Bounce", Type="Unsubscribe")), ("complained", "")),
+    ("postmark", postmark_post(_postmark("Bounce", Type=True)), ("bounced", "soft")),
     ("postmark", postmark_post(_postmark("Open")), None),
     ("sendgrid", sendgrid_post(_sendgrid("delivered")), ("delivered", "")),
     ("sendgrid", sendgrid_post(_sendgrid("deferred")), ("delayed", "")),
@@ -275,6 +277,50 @@ def test_a_post_of_somebody_else_is_refused(vendor: Vendor) -> None:
         for at in (NOW + 86_400, NOW - 86_400):
             old = Post(post.url, post.headers, post.body, at, PEM)
             assert refusal(old, SECRETS[vendor])
+
+
+def test_a_secret_or_a_certificate_of_another_kind_proves_nothing() -> None:
+    der = RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    secret = Secret(base64.b64encode(der).decode())
+    assert READERS["sendgrid"].refusal(FIRST["sendgrid"], secret)
+    of_curve = Post("", {}, FIRST["ses"].body, NOW, certificate(EC_KEY))
+    assert READERS["ses"].refusal(of_curve, SECRETS["ses"])
+    for changes in ({"Timestamp": "yesterday"}, {"SignatureVersion": "3"}):
+        assert READERS["ses"].refusal(ses_post("x", NOW, **changes), SECRETS["ses"])
+    assert READERS["standard"].refusal(FIRST["standard"], Secret("whsec_é"))
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ([], "the body is"),
+        ({"outcomes": {}}, "the body is"),
+        ({"outcomes": [{"kind": "opened"}]}, r"outcomes\[0\]"),
+        ({"outcomes": [{"kind": "delivered", "class": "hard"}]}, r"outcomes\[0\]"),
+        ({"outcomes": [{"kind": "bounced"}]}, r"outcomes\[0\]"),
+    ],
+)
+def test_what_is_no_outcome_is_told_with_its_place(said: Any, where: str) -> None:
+    with pytest.raises(ValueError, match=where):
+        READERS["standard"].told(standard_post(json.dumps(said).encode()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "number"),
+    [
+        ({"From": "+8613812345678", "Body": "退订"}, "+8613812345678"),
+        ({"From": "+8613812345678", "Body": "x", "OptOutType": "STOP"}, "+8613812345678"),
+        ({"From": "+8613812345678", "Body": "thanks"}, None),
+        ({"From": "client:ada", "Body": "STOP"}, None),
+    ],
+)
+def test_what_comes_in_ends_it_or_does_not(fields: dict[str, str], number: str | None) -> None:
+    told = READERS["twilio"].told(twilio_post({"MessageSid": "SM2", **fields}))
+    assert [one.stop for one in told] == ([number] if number else [])
+    if number:
+        event = own_events.stopped("acme", number, told[0].mark, clock.now())
+        again = own_events.stopped("acme", number, "SM3", clock.now())
+        assert event.message_id != again.message_id
 
 
 def test_twilios_signature_is_over_the_address_too() -> None:

@@ -64,6 +64,17 @@ def test_an_answer_is_read_in_its_own_characters() -> None:
     assert (found.text, found.reply) == ("Re: Grüße", "Danke, schön!")
 
 
+def test_characters_that_nobody_knows_are_read_all_the_same() -> None:
+    raw = (
+        b"From: ada@example.com\nSubject: =?x-nothing?q?a?=\n"
+        b"Content-Type: text/plain; charset=x-nothing\n\nf\xc3\xbcr\xff"
+    )
+    found = read_mail(raw).report
+    assert (found.text, found.reply) == ("=?x-nothing?q?a?=", "für\ufffd")
+    half = b"Content-Type: text/plain; charset=unicode_escape\n\n\\ud800x"
+    assert read_mail(half).report.reply == "?x"
+
+
 def test_a_token_in_an_encoded_part_is_found() -> None:
     whole = mails.mail(mails.COMPLAINT, "x").replace(
         b"Content-Type: message/feedback-report\r\n",
@@ -119,6 +130,12 @@ def test_what_is_no_address_of_ours(address: str) -> None:
     assert returning.in_address(address, ["bounces.example"]) is None
 
 
+@pytest.mark.parametrize("text", ["", "a", "1" * len(TOKEN), "é" * len(TOKEN)])
+def test_what_is_no_token(text: str) -> None:
+    assert returning.read(text) is None
+    assert returning.in_text(f"m.{text}@x") == []
+
+
 def test_no_more_tokens_are_tried_than_some() -> None:
     texts = [returning.signed(KEY, "acme", f"{one:02x}" * 32) for one in range(100)]
     mail = " ".join(f"m.{one}@x" for one in texts)
@@ -166,6 +183,7 @@ def _read(raw: bytes) -> None:
         assert found.text.isprintable()
         assert len(found.reply) <= MOST_REPLY
         assert "\0" not in found.reply
+        found.reply.encode()
         assert "\ud800" not in found.text
 
 

@@ -19,8 +19,8 @@ COMPLAINTS = "complaints"
 
 _MARK, _KEY, _MAC = 5, 16, 12
 _LENGTH = -(-(_MARK + _KEY + _MAC) * 8 // 5)
-_TOKEN = re.compile(rf"(?<![a-z0-9])[bmr][+.]([a-z2-7]{{{_LENGTH}}})(?:@|%40)", re.IGNORECASE)
-_ADDRESS = re.compile(rf"[br]\+([a-z2-7]{{{_LENGTH}}})")
+_TOKEN = re.compile(rf"(?<![a-z0-9])[bmr][+.]([a-z0-9]{{{_LENGTH}}})(?:@|%40)", re.IGNORECASE)
+_ADDRESS = re.compile(rf"[br]\+([a-z0-9]{{{_LENGTH}}})")
 MOST_CANDIDATES = 20
 
 
