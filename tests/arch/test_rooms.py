@@ -43,6 +43,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
     },
     "campaign": {
+        "background.py": "its workers, by the half of the process that has them",
         "fetching.py": "the HTTPS by which certificates of vendors come",
         "intake": "where mails come back: a mail server, and a look into a mailbox",
         "render": "mails of templates: pure, as the domain is",

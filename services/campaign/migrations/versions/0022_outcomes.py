@@ -1,6 +1,6 @@
 """What became of messages after they were handed over, and where vendors report it to.
 
-Revision: 0022, follows 0018.
+Revision: 0022, follows 0019.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0022"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

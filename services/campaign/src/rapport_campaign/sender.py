@@ -24,7 +24,7 @@ from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
-from rapport_campaign.store import sending, tracking
+from rapport_campaign.store import plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.settings import key_bytes
@@ -132,7 +132,7 @@ class Sender:
         if now < self._nothing_until:
             return False
         async with self._engine.begin() as tx:
-            found = await sending.anything_due(tx)
+            found = await plan.anything_due(tx)
         self._nothing_until = float("-inf") if found else now + POLL_SECONDS
         return found
 
@@ -289,12 +289,6 @@ def smtp_server(settings: Settings) -> Server:
         tls=settings.smtp_tls,
         greeting=settings.greeting,
     )
-
-
-def renderers_of(settings: Settings) -> list[Renderer]:
-    """One that reads the templates operators send, and one for each lane."""
-    office = settings.office()
-    return [Renderer(office, settings.render_seconds) for _ in range(1 + settings.sender_lanes)]
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -139,11 +139,6 @@ class Settings(ProxiedSettings):
         named = any(part.isalpha() for part in host.split("."))
         return self.mail_from or f"no-reply@{host if named and '.' in host else 'localhost'}"
 
-    @property
-    def listen_url(self) -> str:
-        """Where the database is for a connection that listens."""
-        return self.database_url.get_secret_value()
-
     def office(self) -> Office:
         """What all mails share."""
         return Office(

@@ -50,6 +50,7 @@ def _segment(text: str) -> str:
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
+Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
@@ -96,7 +97,7 @@ class NewCampaign(BaseModel):
     segment_id: SegmentId
     purpose: Purpose
     from_address: Sender
-    subject: Annotated[Template, Field(max_length=1000)]
+    subject: Subject
     html: Template
     text: Template | None = None
     allow_old_events: bool = False
@@ -112,7 +113,7 @@ class CampaignChange(BaseModel):
     segment_id: SegmentId | None = None
     purpose: Purpose | None = None
     from_address: Sender | None = None
-    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
     allow_old_events: bool | None = None

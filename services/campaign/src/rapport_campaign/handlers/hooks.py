@@ -15,9 +15,11 @@ from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.vendors import READERS, Vendor, ses, standard
 from rapport_campaign.domain.vendors.posts import Post, Secret, Told
 from rapport_campaign.fetching import Certificates, FetchError
+from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.store import hooks as store
 from rapport_campaign.store.hooks import Hook
+from rapport_campaign.store.moves import Move
 from rapport_common import clock, logging
 from rapport_common.errors import (
     InvalidRequestError,
@@ -91,8 +93,10 @@ class Hooks:
         async with self._engine.begin() as tx:
             # In one order: two posts about the same messages wait for each other, and no more.
             ordered = sorted(told, key=lambda one: (one.said[0].key if one.said else "", one.mark))
-            taken = [await self._take(tx, hook, one) for one in ordered]
+            moved: list[Move] = []
+            taken = [await self._take(tx, hook, one, moved) for one in ordered]
             await store.believed(tx, hook.workspace, hook.hook_id)
+            await count(tx, moved)
         known = sum(taken)
         metrics.RETURNED.labels("webhook", "known").inc(known)
         metrics.RETURNED.labels("webhook", "unknown").inc(len(taken) - known)
@@ -143,13 +147,13 @@ class Hooks:
             raise UnavailableError(message) from error
         return Secret(opened, hook.topic)
 
-    async def _take(self, tx: AsyncConnection, hook: Hook, told: Told) -> bool:
+    async def _take(self, tx: AsyncConnection, hook: Hook, told: Told, moved: list[Move]) -> bool:
         if told.stop is not None:
             return await self._outcomes.stop(tx, hook.workspace, told.stop, told.mark)
         place = await self._outcomes.place(tx, told.said)
         if place is None or place.workspace != hook.workspace or told.report is None:
             return False
-        return await self._outcomes.take(tx, place, told.report, "webhook")
+        return await self._outcomes.take(tx, place, told.report, "webhook", moved)
 
 
 def unknown_hook() -> NotFoundError:

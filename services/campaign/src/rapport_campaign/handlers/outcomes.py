@@ -22,8 +22,9 @@ from rapport_campaign.domain.outcomes import (
     went_out,
 )
 from rapport_campaign.domain.returning import Returned
-from rapport_campaign.store import locks, people, tracking
+from rapport_campaign.store import locks, people, tracking, uncertain
 from rapport_campaign.store import outcomes as store
+from rapport_campaign.store.moves import Move
 from rapport_campaign.store.outcomes import Kept
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
@@ -83,8 +84,18 @@ class Outcomes:
                     return Place(workspace, one.key)
         return None
 
-    async def take(self, tx: AsyncConnection, place: Place, report: Report, source: Source) -> bool:
-        """Take in a report about a message; False when there is none, or it was told before."""
+    async def take(
+        self,
+        tx: AsyncConnection,
+        place: Place,
+        report: Report,
+        source: Source,
+        moved: list[Move],
+    ) -> bool:
+        """Take in a report about a message; False when there is none, or it was told before.
+
+        What has `moved` is to be counted at the end of the transaction.
+        """
         send_key = await store.whole_key(tx, place.workspace, place.half)
         sent = await tracking.message(tx, place.workspace, send_key) if send_key else None
         if sent is None or sent.kind == "test":
@@ -98,8 +109,8 @@ class Outcomes:
         metrics.OUTCOMES.labels(report.kind, report.grade).inc()
         state = await _state(tx, sent)
         events = []
-        if went_out(report) and await store.settle(tx, sent, REPORTED, now):
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, "sent").inc()
+        if went_out(report) and (settled := await _settled(tx, sent)):
+            moved += settled
             who = own_events.identity(state, address)
             events.append(
                 own_events.sent(sent.workspace, who, sent.send_key, sent.campaign_id, now)
@@ -166,6 +177,14 @@ def _event(
         at=at,
         properties={"campaign_id": sent.campaign_id, "send_key": sent.send_key, **said},
     )
+
+
+async def _settled(tx: AsyncConnection, sent: Sent) -> list[Move]:
+    """What nobody knew of the message is known now."""
+    chosen = await uncertain.choose(
+        tx, sent.workspace, send_keys=[sent.send_key], campaign_id=None, limit=1
+    )
+    return await uncertain.settle(tx, sent.workspace, chosen, "sent", REPORTED) if chosen else []
 
 
 async def _state(tx: AsyncConnection, sent: Sent) -> State | None:

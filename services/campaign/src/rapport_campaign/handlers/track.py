@@ -49,7 +49,7 @@ class Tracker:
 
     def __init__(self, publisher: Publisher, haste: float = 0) -> None:
         """Within `haste` seconds of its sending nobody has read a mail."""
-        self._publisher = publisher
+        self.publisher = publisher
         self._haste = haste
 
     async def recipient(self, tx: AsyncConnection, token: Token) -> Recipient | None:
@@ -85,7 +85,7 @@ class Tracker:
             await tracking.touch(tx, sent, "opened_at")
         message_id = f"open-{sent.send_key}{_ending(whose)}"
         event = await self._event(tx, sent, own_events.OPENED, message_id, whose=whose)
-        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
+        await self.publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("open").inc()
 
     async def target(self, tx: AsyncConnection, token: Token) -> str | None:
@@ -119,7 +119,7 @@ class Tracker:
             return url
         message_id = f"click-{sent.send_key}-{token.link_id}-{number}"
         event = await self._event(tx, sent, own_events.CLICKED, message_id, url, whose=whose)
-        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
+        await self.publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("click").inc()
         return url
 
@@ -138,7 +138,7 @@ class Tracker:
         await tracking.suppress(tx, key, sent.profile_id, UNSUBSCRIBED, max(now, agreed or now))
         who = own_events.identity(state, address)
         event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
-        await self._publisher.publish(tx, [(event, trace)])
+        await self.publisher.publish(tx, [(event, trace)])
         metrics.TRACKED.labels("unsubscribe").inc()
 
     async def _keep(

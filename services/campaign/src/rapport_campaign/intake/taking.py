@@ -9,7 +9,9 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.outcomes import Source
 from rapport_campaign.domain.reports import read_mail
 from rapport_campaign.domain.returning import Returned
+from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.outcomes import Outcomes, Place
+from rapport_campaign.store.moves import Move
 
 READ_AT_ONCE = 2
 """Mails being read at a time, in threads: others have their turn beside a large one."""
@@ -48,8 +50,10 @@ class Taker:
             if not places:
                 found = await self._outcomes.place(tx, incoming.said)
                 places = [found] if found is not None else []
+            moved: list[Move] = []
             # In one order: two mails about the same messages wait for each other, and no more.
             for place in sorted(set(places), key=lambda one: (one.workspace, one.half)):
-                await self._outcomes.take(tx, place, incoming.report, source)
+                await self._outcomes.take(tx, place, incoming.report, source, moved)
+            await count(tx, moved)
         metrics.RETURNED.labels(source, "known" if places else "unknown").inc()
         return bool(places)

@@ -58,7 +58,7 @@ async def whole_key(tx: AsyncConnection, workspace: str, half: str) -> str | Non
     """The send key that begins so; of hexadecimal digits, `g` is above them all."""
     found: str | None = await tx.scalar(
         text(
-            "SELECT send_key FROM campaign.message WHERE workspace = :workspace "
+            "SELECT send_key FROM campaign.send WHERE workspace = :workspace "
             "AND send_key >= :half AND send_key < :above ORDER BY send_key LIMIT 1"
         ),
         {"workspace": workspace, "half": half, "above": f"{half}g"},
@@ -169,19 +169,6 @@ async def stop(
             "at": at,
         },
     )
-
-
-async def settle(tx: AsyncConnection, sent: Sent, reason: str, at: datetime) -> bool:
-    """A message of which nobody knew was handed over after all; whether it was such a one."""
-    result = await tx.execute(
-        text(
-            "UPDATE campaign.message SET state = 'sent', reason = :reason, "
-            "sent_at = coalesce(sent_at, :at) WHERE workspace = :workspace "
-            "AND send_key = :send_key AND state = 'uncertain'"
-        ),
-        {"workspace": sent.workspace, "send_key": sent.send_key, "reason": reason, "at": at},
-    )
-    return result.rowcount > 0
 
 
 async def policy(tx: AsyncConnection, workspace: str) -> BouncePolicy:

@@ -60,5 +60,5 @@ def _failed(event: dict[str, object], mark: str) -> Told:
     if text_of(event, "severity") != "permanent":
         # It goes on trying, and says so when it has given up.
         return one("delayed", event, mark, code=code, text=said)
-    grade = "soft" if text_of(event, "reason") == "old" else graded(code, said, permanent=True)
+    grade = "soft" if text_of(event, "reason") == "old" else graded(code, said)
     return one("bounced", event, mark, grade=grade, code=code, text=said)

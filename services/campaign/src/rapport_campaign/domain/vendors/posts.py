@@ -84,12 +84,10 @@ def one(
     return Told(report, in_text(whole) or _bare(whole))
 
 
-def graded(status: str, text: str, *, permanent: bool) -> OutcomeClass:
-    """How bad a failure is, where a vendor says whether it is for good."""
+def graded(status: str, text: str) -> OutcomeClass:
+    """How bad a failure is that a vendor calls one for good: where words say nothing, it is."""
     found = bounces.grade(bounces.status_in(status) or bounces.status_in(text), text)
-    if found in {"unclear", "soft"}:
-        return "hard" if permanent and found == "unclear" else "soft"
-    return found if permanent or found == "blocked" else "soft"
+    return "hard" if found == "unclear" else found
 
 
 def is_near(stamp: str, at: float, seconds: float = REPLAY_SECONDS) -> bool:

@@ -66,7 +66,7 @@ def _event(event: Any) -> Told | None:
             return one("complained", event, mark, code="abuse")
         case "bounce":
             is_blocked = text_of(event, "type") == "blocked"
-            grade = "blocked" if is_blocked else graded(status, said, permanent=True)
+            grade = "blocked" if is_blocked else graded(status, said)
             return one("bounced", event, mark, grade=grade, code=status, text=said)
         case "dropped" if said in _DEAD:
             return one("bounced", event, mark, grade="hard", code="dropped", text=said)

@@ -135,7 +135,7 @@ def _bounce(event: Any, mark: str) -> Told:
     status, said = text_of(first, "status"), text_of(first, "diagnosticCode")
     grade: OutcomeClass = "unclear"
     if kind == "Permanent":
-        grade = "hard" if detail != "General" else graded(status, said, permanent=True)
+        grade = "hard" if detail != "General" else graded(status, said)
     elif kind == "Transient":
         is_about_mail = detail in {"MessageTooLarge", "ContentRejected", "AttachmentRejected"}
         grade = "blocked" if is_about_mail else "soft"
