@@ -3,18 +3,21 @@
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from services.campaign.tests import bounce_mails as mails
-from services.campaign.tests.conftest import publisher
+from services.campaign.tests.conftest import OFFICE, publisher
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.domain import returning
+from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.intake.server import MOST_RECIPIENTS, Bounds, Intake
 from rapport_campaign.intake.taking import Taker
+from rapport_campaign.renderer import Renderer
 from rapport_common.testing.credentials import LINK_KEY
 
 pytestmark = pytest.mark.integration
@@ -84,6 +87,24 @@ async def suppressed(scenario: Any) -> list[tuple[str, str, str]]:
     return [(one["address"], one["purpose"], one["reason"]) for one in rows]
 
 
+async def test_bounces_and_answers_have_addresses_of_their_own(scenario: Any) -> None:
+    office = replace(OFFICE, bounce_domain=BOUNCES, reply_domain=REPLIES)
+    renderer = Renderer(office, seconds=1)
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    try:
+        async with scenario.sending(renderer):
+            await scenario.settled()
+    finally:
+        await renderer.close()
+    (mail,), (row,) = scenario.mail_server.mails, await scenario.ledger.rows()
+    token = returning.signed(LINK_KEY, "acme", row["send_key"])
+    assert mail["Return-Path"] == f"b+{token}@{BOUNCES}"
+    assert mail["Reply-To"] == f"r+{token}@{REPLIES}"
+    assert mail["From"] == "The Shop <hello@shop.example>"
+
+
 async def test_a_hard_bounce_ends_an_address_once(scenario: Any, sent: str, intake: Intake) -> None:
     """Told twice it changes nothing; nothing more is sent there."""
     for _ in range(2):
@@ -140,20 +161,26 @@ async def test_an_answer_is_an_event_and_an_automatic_one_is_noted(
 
 
 async def test_what_was_uncertain_is_settled_by_a_bounce(
-    scenario: Any, sent: str, taker: Taker
+    scenario: Any, sent: str, taker: Taker, engine: AsyncEngine
 ) -> None:
-    await scenario.ledger.change("UPDATE campaign.message SET state = 'uncertain', sent_at = NULL")
-    await taker.take(mails.mail(mails.ANSWER, sent), "smtp")
-    assert await scenario.ledger.states() == {"uncertain": 1}, "an answer may be to another mail"
-    await taker.take(mails.mail(mails.DELAYED, sent), "smtp")
-    (row,) = await scenario.ledger.rows()
+    """The server kept the mail and did not say so; all counts add up after it, too."""
+    assert sent
+    await scenario.topics.person("p2", "taken@example.com", user_id="u-p2")
+    await scenario.topics.entered("p2")
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"sent": 1, "uncertain": 1}
+    (row,) = await scenario.ledger.rows("profile_id = 'p2'")
+    token = returning.signed(LINK_KEY, "acme", row["send_key"])
+    await taker.take(mails.mail(mails.ANSWER, token), "smtp")
+    assert await scenario.ledger.states() == {"sent": 1, "uncertain": 1}, "it may be to another"
+    await taker.take(mails.mail(mails.DELAYED, token), "smtp")
+    (row,) = await scenario.ledger.rows("profile_id = 'p2'")
     assert (row["state"], row["reason"]) == ("sent", "nobody knew, until it was reported")
     assert row["sent_at"] is not None
-    assert [one.name for one in await scenario.ledger.events()] == [
-        "Email Sent",
-        "Email Replied",
-        "Email Sent",
-    ]
+    names = ["Email Sent", "Email Replied", "Email Sent"]
+    assert [one.name for one in await scenario.ledger.events()] == names
+    async with engine.begin() as tx:
+        assert set((await equations(tx)).values()) == {0}
 
 
 @pytest.mark.parametrize("place", ["b+{}x", "b+aaaa", "ada", "postmaster", "r+{}.{}"])
