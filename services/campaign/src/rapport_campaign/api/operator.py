@@ -28,7 +28,7 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, segments
+from rapport_campaign.store import campaigns, coupons, segments, templates
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -92,7 +92,7 @@ def _create_route(
             campaign_id=str(uuid.uuid4()),
             state="draft",
             created_at=clock.now(),
-            **body.model_dump(),
+            **body.fields(),
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
@@ -100,13 +100,12 @@ def _create_route(
                 tx,
                 SCHEMA,
                 caller.workspace,
-                body=body.model_dump(),
+                body=body.model_dump(exclude_unset=True),
                 made_id=campaign.campaign_id,
             )
             if made is not None:
                 return await _view(tx, await operate.require(tx, caller.workspace, made))
-            await operate.create(tx, campaign)
-            return await _view(tx, campaign)
+            return await _view(tx, await operate.create(tx, campaign))
 
 
 def _draft_routes(
@@ -181,7 +180,14 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], after[1]) if after else None,
                 limit=page.ask,
             )
-        return page.answer(rows, key=lambda row: [row.planned_at, row.send_key], show=message_view)
+            keys = [row.send_key for row in rows]
+            made_in = await templates.languages(tx, caller.workspace, keys)
+            codes = await coupons.given(tx, caller.workspace, keys)
+        return page.answer(
+            rows,
+            key=lambda row: [row.planned_at, row.send_key],
+            show=lambda row: message_view(row, made_in, codes),
+        )
 
 
 def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:

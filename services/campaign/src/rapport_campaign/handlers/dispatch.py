@@ -15,8 +15,10 @@ from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
+from rapport_campaign.store.coupons import take_back
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
@@ -85,10 +87,19 @@ class Dispatcher:
         lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
         runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
-        marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
+        going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        personal = await chosen(tx, going, held, persons)
+        marks = [
+            Mark(one.key, "failed", personal.dry[one.key])
+            if one.key in personal.dry
+            else _mark(one, verdicts[one.send_key])
+            for one in runnable
+        ]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         await sending.mark(tx, marks, token=token, lease=self._limits.lease)
-        going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        # What was tried and is not sent any more has its code no longer.
+        await take_back(tx, [one.key for one in marks if one.state == "suppressed"])
+        going = [one for one in going if one.key not in personal.dry]
         contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])
         _count(marks)
         jobs = [
@@ -98,6 +109,8 @@ class Dispatcher:
                 state=_state(persons.get(one.key)),
                 campaign=held.get((one.workspace, one.campaign_id or "")),
                 content=contents.get(one.key),
+                language=personal.languages.get(one.key),
+                coupon=personal.coupons.get(one.key),
             )
             for one in going
         ]
@@ -108,6 +121,9 @@ class Dispatcher:
         by_key = {one.job.claimed.key: one for one in results}
         endings = [self._ending(one) for one in results]
         changed = await sending.finish(tx, endings, token=token)
+        # Refused for good: it is surely with nobody.
+        failed = [(row.workspace, row.send_key) for row in changed if row.state == "failed"]
+        await take_back(tx, failed)
         sent = []
         for row in changed:
             metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()

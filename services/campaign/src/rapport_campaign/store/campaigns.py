@@ -22,15 +22,17 @@ from rapport_common.events.contact import EMAIL_CHANNEL
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job"
+    "archived_at, job, template_id::text AS template_id, template_version, "
+    "languages::text AS languages, utm::text AS utm, coupon_pool"
 )
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job) "
+    "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job)"
+    ":started_at, :archived_at, :job, :template_id, :template_version, CAST(:languages AS json), "
+    "CAST(:utm AS json), :coupon_pool)"
 )
 _PLAN = text(
     "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
@@ -148,7 +150,9 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job "
+            "archived_at = :archived_at, job = :job, template_id = :template_id, "
+            "template_version = :template_version, languages = CAST(:languages AS json), "
+            "utm = CAST(:utm AS json), coupon_pool = :coupon_pool "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
         asdict(campaign),
