@@ -49,6 +49,10 @@ SHOWS = {
         ),
         *(" live ", "Version 2 of", "small ones don't count", "is no more"),
     ],
+    "content": [
+        *("is at version 1", "3 | ", "Welcome, Mei", "歡迎", "lack profile.traits.plan"),
+        *("1 drafts say it now", "MEI-", "utm_source=welcome", "is done"),
+    ],
     "consent": [
         *(" granted  no ", " granted  yes ", "You have confirmed it", "yet to confirm it"),
         *("You have confirmed it", "Permitted.", "You are unsubscribed"),

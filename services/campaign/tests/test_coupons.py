@@ -46,7 +46,8 @@ def test_a_file_is_read_line_by_line() -> None:
     found = lines_of(csv)
     assert found[:3] == [Row("A1"), Row("B,2", end), Row("C3", last)]
     assert [one.line for one in found[3:] if isinstance(one, Refused)] == [5, 6, 7]
-    jsonl = '{"code": "A1"}\n{"code": 5}\nnothing\n\n["A"]\n{"code": "B", "expires_at": "2027-01-01T22:00:00Z"}'
+    last_line = '{"code": "B", "expires_at": "2027-01-01T22:00:00Z"}'
+    jsonl = f'{{"code": "A1"}}\n{{"code": 5}}\nnothing\n\n["A"]\n{last_line}'
     found = lines_of(jsonl, "jsonl")
     assert (found[0], found[-1]) == (Row("A1"), Row("B", end))
     assert [type(one) for one in found[1:-1]] == [Refused] * 3
@@ -105,13 +106,13 @@ async def test_a_pool_is_filled_by_a_job_and_shows_its_stock(scenario: Any) -> N
     await pool(scenario)
     past = (clock.now() - timedelta(days=1)).isoformat()
     job = await put_in(scenario, f"code,expires_at\nA,\nB,{past}\nA,\nno code,\nC,")
-    assert (job.state, job.done, job.accepted, job.rejected) == ("done", 5, 3, 2)
-    assert job.report["already_there"] == 1
+    assert (job.state, job.done, job.accepted, job.rejected) == ("done", 5, 4, 1)
+    assert (job.report["added"], job.report["already_there"]) == (3, 1)
     assert job.report["refused"][0].startswith("line 5: a code is")
     shown = await stock(scenario.client)
     assert (shown["free"], shown["given"], shown["expired"], shown["low_at"]) == (2, 0, 1, None)
     again = await put_in(scenario, '{"code": "A"}\n{"code": "D"}', form="jsonl")
-    assert (again.accepted, again.report["already_there"]) == (1, 1)
+    assert (again.report["added"], again.report["already_there"]) == (1, 1)
     async with scenario.engine.begin() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM campaign.coupon_file")) == 0
 

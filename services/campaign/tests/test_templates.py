@@ -1,4 +1,4 @@
-"""Templates and snippets by API: versions, who is concerned, previews, what campaigns say by them."""
+"""Templates and snippets by API: versions, previews, who is concerned, what campaigns say."""
 
 import asyncio
 import json

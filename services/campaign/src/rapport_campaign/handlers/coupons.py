@@ -90,7 +90,7 @@ class Imports:
     async def work(self, job: Job) -> AsyncIterator[Step]:
         """Put what a file has into its pool, a part at a time; what is in it already stays."""
         number = int(job.position.get("part", 0))
-        report = dict(job.report) or {"already_there": 0, "refused": []}
+        report = dict(job.report) or {"added": 0, "already_there": 0, "refused": []}
         while number < job.spec["parts"]:
             async with self._engine.begin() as tx:
                 step = await _read_part(tx, job, number, report)
@@ -122,9 +122,10 @@ async def _read_part(
     return Step(
         {"part": number + 1},
         len(found),
-        added,
-        len(found) - added,
+        len(found) - len(refused),
+        len(refused),
         {
+            "added": report["added"] + added,
             "already_there": report["already_there"] + again,
             "refused": [*report["refused"], *told][:_SHOWN],
         },

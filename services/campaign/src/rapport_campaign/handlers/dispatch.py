@@ -11,7 +11,7 @@ from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Limits, Outcome, next_step
-from rapport_campaign.domain.model import Claimed, Person, Purpose, State
+from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
@@ -89,16 +89,10 @@ class Dispatcher:
         verdicts = await self._verdicts(tx, runnable, persons)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         personal = await chosen(tx, going, held, persons)
-        marks = [
-            Mark(one.key, "failed", personal.dry[one.key])
-            if one.key in personal.dry
-            else _mark(one, verdicts[one.send_key])
-            for one in runnable
-        ]
+        marks = [_mark(one, verdicts[one.send_key], personal.dry.get(one.key)) for one in runnable]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         await sending.mark(tx, marks, token=token, lease=self._limits.lease)
-        # What was tried and is not sent any more has its code no longer.
-        await take_back(tx, [one.key for one in marks if one.state == "suppressed"])
+        await take_back(tx, _given_up(runnable, verdicts))
         going = [one for one in going if one.key not in personal.dry]
         contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])
         _count(marks)
@@ -232,7 +226,16 @@ def _of_others(
     ]
 
 
-def _mark(claimed: Claimed, verdict: Verdict) -> Mark:
+def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:
+    """What was tried before, so that it may have a coupon, and is not sent any more."""
+    return [
+        one.key for one in runnable if one.attempt and isinstance(verdicts[one.send_key], Suppress)
+    ]
+
+
+def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None) -> Mark:
+    if lacking is not None:
+        return Mark(claimed.key, "failed", lacking)
     if isinstance(verdict, Send):
         return Mark(claimed.key, "sending", address=verdict.address)
     if isinstance(verdict, Suppress):

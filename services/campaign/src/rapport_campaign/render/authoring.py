@@ -126,8 +126,6 @@ def _made(draft: Draft, fields: dict[str, str]) -> Made:
     page = _page(draft, whole["body"], has_snippets=bool(uses))
     if draft.language is not None:
         page = replace(page, text=_in_language(page.text, draft.language))
-        if draft.format == "mjml" and direction(draft.language) == "rtl":
-            page = replace(page, text=_turned(page.text, whole["body"]))
     html = _with_preheader(page, whole.get("preheader", ""))
     said = Said(
         subject=whole["subject"],
@@ -166,7 +164,8 @@ def _page(draft: Draft, whole: str, *, has_snippets: bool) -> Hidden:
     try:
         if draft.format == "html":
             return replace(page, text=inlined(page))
-        return mjml.compiled(page)
+        is_turned = draft.language is not None and direction(draft.language) == "rtl"
+        return mjml.compiled(page, from_the_right=is_turned)
     except InliningError as error:
         raise _Wrong(str(error)) from error
     except MjmlError as error:
@@ -187,17 +186,6 @@ def _in_language(text: str, language: str) -> str:
     )
     place = root.start + 1 + len(root.name)
     return text[:place] + missing + text[place:]
-
-
-def _turned(text: str, source: str) -> str:
-    """What MJML sets from left to right by itself, the other way; what its author has set stays."""
-    if "direction=" not in source:
-        text = text.replace("direction:ltr", "direction:rtl")
-    if "align=" not in source:
-        text = text.replace("text-align:left", "text-align:right").replace(
-            '<td align="left"', '<td align="right"'
-        )
-    return text
 
 
 def _with_preheader(page: Hidden, preheader: str) -> str:

@@ -59,6 +59,11 @@ _KNOWN = _ENDING | frozenset(
 )
 _INLINE = re.compile(r'inline\s*=\s*["\']inline["\']')
 _POSITION = re.compile(r"position (\d+):")
+_TURNED = (
+    '<mj-attributes><mj-text align="right" /><mj-table align="right" />'
+    '<mj-section direction="rtl" /><mj-column direction="rtl" /><mj-group direction="rtl" />'
+    "</mj-attributes>"
+)
 _MARK = "/*rapport-inline*/"
 
 
@@ -71,12 +76,15 @@ class MjmlError(ValueError):
         self.line = line
 
 
-def compiled(page: Hidden) -> Hidden:
-    """The page that MJML stands for; MjmlError."""
+def compiled(page: Hidden, *, from_the_right: bool = False) -> Hidden:
+    """The page that MJML stands for; MjmlError.
+
+    `from_the_right`: how it is set where its author does not say.
+    """
     check(page)
     try:
         # No fonts by themselves: each would tell a third party of who reads the mail.
-        html = mjml.mjml2html(_marked(page), fonts={})
+        html = mjml.mjml2html(_marked(page, _TURNED if from_the_right else ""), fonts={})
     except ValueError as error:
         raise MjmlError(f"the MJML can't be read: {error}", _line(page, str(error))) from error
     number = page.lost(html)
@@ -147,12 +155,23 @@ def _line(page: Hidden, told: str) -> int | None:
     return page.line(above[-1].start) if above else None
 
 
-def _marked(page: Hidden) -> str:
-    """The source, with a mark in the styles that are to come to their tags."""
-    text, parts, done = page.text, [], 0
-    for one in pieces(text):
-        is_style = one.kind == "start" and one.name == "mj-style"
-        if is_style and _INLINE.search(text, one.start, one.end):
-            parts += [text[done : one.end], _MARK]
-            done = one.end
+def _marked(page: Hidden, defaults: str) -> str:
+    """The source, with a mark in the styles that are to come to their tags, and with defaults of
+    ours before the author's.
+    """
+    text = page.text
+    tags = [one for one in pieces(text) if one.kind == "start" and one.name.startswith("mj")]
+    [root] = [one for one in tags if one.name == "mjml"][:1]
+    head = next((one for one in tags if one.name == "mj-head"), None)
+    whole = defaults if head or not defaults else f"<mj-head>{defaults}</mj-head>"
+    places = {(head or root).end: whole}
+    places |= {
+        one.end: _MARK
+        for one in tags
+        if one.name == "mj-style" and _INLINE.search(text, one.start, one.end)
+    }
+    parts, done = [], 0
+    for place, put_in in sorted(places.items()):
+        parts += [text[done:place], put_in]
+        done = place
     return "".join([*parts, text[done:]])

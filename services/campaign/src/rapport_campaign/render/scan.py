@@ -23,8 +23,10 @@ _RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "nof
 _RAW_ENDS = {name: re.compile(f"</{name}(?=[\\t\\n\\f\\r />])", re.IGNORECASE) for name in _RAW}
 
 VOID = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img")
-    + ("input", "link", "meta", "source", "track", "wbr")
+    (
+        *("area", "base", "br", "col", "embed", "hr", "img"),
+        *("input", "link", "meta", "source", "track", "wbr"),
+    )
 )
 """Tags that nothing is in, and that no other closes."""
 
