@@ -49,14 +49,19 @@ SHOWS = {
         ),
         *(" live ", "Version 2 of", "small ones don't count", "is no more"),
     ],
-    "content": [
-        *("is at version 1", "3 | ", "Welcome, Mei", "歡迎", "lack profile.traits.plan"),
-        *("1 drafts say it now", "MEI-", "utm_source=welcome", "is done"),
-    ],
     "consent": [
         *(" granted  no ", " granted  yes ", "You have confirmed it", "yet to confirm it"),
         *("You have confirmed it", "Permitted.", "You are unsubscribed"),
         *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
+    ],
+    "content": [
+        *(
+            "Snippet footer is at version 1.",
+            "歡迎，Mei",
+            "Welcome, Mei",
+            "lack profile.traits.plan",
+        ),
+        *("1 drafts say it now", "歡迎，Mei", "MEI-", "utm_source=welcome", "shorter"),
     ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
