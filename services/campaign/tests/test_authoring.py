@@ -17,7 +17,15 @@ from rapport_campaign.domain.snippets import (
     calls,
     expanded,
 )
-from rapport_campaign.domain.templates import Format, Said, Texts
+from rapport_campaign.domain.templates import (
+    Compiled,
+    Format,
+    Said,
+    Texts,
+    Variable,
+    kept_languages,
+    languages_of,
+)
 from rapport_campaign.domain.utm import Utm, read, with_utm
 from rapport_campaign.render.authoring import Draft, Made, Piecework, looked_at, made
 from rapport_campaign.render.hiding import hidden
@@ -83,6 +91,16 @@ def test_liquid_in_attributes_survives(tag: str, wanted: str) -> None:
 def test_a_style_with_liquid_in_it_stays_for_when_the_mail_is_made() -> None:
     source = hidden("<style>.a{color:{{ c }}}</style><p class=a>x</p>")
     assert source.restored(inlined(source)) == "<style>.a{color:{{ c }}}</style><p class=a>x</p>"
+
+
+@pytest.mark.timeout(HANG_SECONDS)
+def test_pages_that_are_too_deep_are_refused_before_their_styles_are_read() -> None:
+    for tag in ("<b>", "<div>"):
+        [fault] = draft("<style>b{top:1px}</style>" + tag * 10_000).faults
+        assert "nested deeper" in fault.problem.message
+    # Ends that may be left out, and tags that have none, are no depth.
+    for tag in ("<p>x", "<li>x", "<br>", "<b>x</b>"):
+        page("<style>b{top:1px}</style>" + tag * 1000)
 
 
 @settings(max_examples=examples(200))
@@ -326,3 +344,11 @@ def test_a_preview_says_what_is_cut_off() -> None:
     sight = seen(View(said=said, address="a@b.example", state=None))
     assert sight.size == 2 * 30 * 2000 > CLIPPED_AT
     assert [one.code for one in sight.warnings] == ["empty_subject", "too_large"]
+
+
+def test_what_a_campaign_says_in_other_languages_is_kept_as_it_is() -> None:
+    own, german = Said(subject="a", html="b"), Said(subject="c", html="d", text="e")
+    whole = Compiled(own=own, languages={"de": german})
+    assert [whole.said(one) for one in ("de", "fr", None)] == [german, own, own]
+    assert languages_of(kept_languages(whole.languages)) == {"de": german}
+    assert Variable(("profile", "email"), bare=True).name == "profile.email"

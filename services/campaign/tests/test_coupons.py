@@ -20,6 +20,7 @@ from rapport_campaign.domain.coupons import (
 )
 from rapport_campaign.handlers import coupons as use
 from rapport_campaign.store import coupons as store
+from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 
 PATH = "/v1/coupon-pools"
@@ -62,6 +63,8 @@ def test_a_long_file_has_parts_whose_lines_go_on() -> None:
         assert len(parts_of(content, form)) == 2  # type: ignore[arg-type] # one of the two
         assert lines_of(content, form) == [Row(one) for one in codes]  # type: ignore[arg-type] # one of the two
     [*_, last] = lines_of("\n".join(["code", *codes, "é"]))
+    # More than a CSV field may have.
+    assert isinstance(lines_of("code\n" + "x" * 200_000)[0], Refused)
     assert last == Refused(PART_LINES + 4, last.reason if isinstance(last, Refused) else "")
 
 
@@ -86,7 +89,7 @@ async def put_in(scenario: Any, content: str, name: str = "summer", form: str = 
     assert answer.status_code == 202, answer.text
     await scenario.work()
     async with scenario.engine.begin() as tx:
-        return await use.JOBS.find(tx, "acme", answer.json()["id"])
+        return await JOBS.find(tx, "acme", answer.json()["id"])
 
 
 async def stock(client: httpx.AsyncClient, name: str = "summer") -> dict[str, Any]:

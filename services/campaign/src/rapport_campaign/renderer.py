@@ -28,6 +28,8 @@ from rapport_campaign.render.templates import Problem, TemplateError, problems
 LENGTH = 4
 START_SECONDS = 60.0
 CHECK_SECONDS = 60.0
+AUTHOR_SECONDS = 15.0
+"""For what an author has written: others who write wait for it."""
 AUTHORS = 5.0
 """So many times as long as a mail a template may take, which is made once."""
 GOOD_BYE_SECONDS = 1.0
@@ -148,7 +150,7 @@ class Renderer:
         return found.sight or _refusal(found)
 
     async def _of_authors(self, batch: _Batch) -> list[_Answer]:
-        found = await self._all(batch, len(batch.asked), time.monotonic() + CHECK_SECONDS)
+        found = await self._all(batch, len(batch.asked), time.monotonic() + AUTHOR_SECONDS)
         return [one or _Answer(refused="template: it takes too long") for one in found]
 
     async def close(self) -> None:

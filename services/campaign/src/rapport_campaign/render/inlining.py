@@ -10,8 +10,12 @@ import re
 import css_inline
 
 from rapport_campaign.render.hiding import Hidden
-from rapport_campaign.render.scan import Piece, pieces
+from rapport_campaign.render.scan import VOID, Piece, pieces
 
+DEEPEST = 200
+"""Tags in each other: of some thousands css-inline takes a minute, or ends the process."""
+# Their ends may be left out; they are in each other only by tags that are counted.
+_UNCOUNTED = VOID | {"p", "li", "dt", "dd", "option", "td", "th", "tr", "tbody", "thead", "tfoot"}
 _NUMBER = "data-rapport-tag"
 _IGNORED = ' data-css-inline="ignore"'
 _INLINER = css_inline.CSSInliner(
@@ -42,11 +46,23 @@ def inlined(page: Hidden, *, only: re.Pattern[str] | None = None) -> str:
     ]
     if not styles:
         return text
+    if _depth(text) > DEEPEST:
+        raise InliningError(f"tags are nested deeper than {DEEPEST}, or not closed")
     try:
         copy = _INLINER.inline(_numbered(page, found, {number - 1 for number in styles}))
     except (css_inline.InlineError, ValueError) as error:
         raise InliningError(f"its styles can't be read: {error}") from error
     return _taken_over(page, found, set(styles), _by_number(copy))
+
+
+def _depth(text: str) -> int:
+    """How many tags are open at once, at most."""
+    deepest = now = 0
+    for one in pieces(text):
+        if one.kind in {"start", "end"} and one.name not in _UNCOUNTED:
+            now = max(now + (1 if one.kind == "start" else -1), 0)
+            deepest = max(deepest, now)
+    return deepest
 
 
 def _is_ours(page: Hidden, one: Piece, only: re.Pattern[str] | None) -> bool:
