@@ -158,6 +158,7 @@ SAFE_AGAIN = {
     "/v1/snippets": "a name is taken once (409)",
     "/v1/coupon-pools": "a name is taken once (409)",
     "/v1/coupon-pools/{name}/imports": "a code is in a pool once",
+    "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

@@ -209,7 +209,7 @@ async def test_a_retry_has_its_code_and_what_is_refused_gives_it_back(scenario: 
     assert (row["state"], row["coupon"]) == ("planned", "FIRST")
     await scenario.topics.entered("p2")
     async with scenario.engine.begin() as tx:
-        await tx.execute(text("UPDATE campaign.message SET next_attempt_at = now()"))
+        await tx.execute(text("UPDATE campaign.plan SET due_at = now()"))
     while await scenario.turn():
         pass
     rows = {one["to_address"]: one for one in await messages(scenario, campaign)}

@@ -24,6 +24,7 @@ from rapport_campaign.render.authoring import Draft, Made, Piecework, looked_at,
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.preview import Sight, View, seen
 from rapport_campaign.render.templates import Problem, TemplateError, problems
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS
 
 LENGTH = 4
 START_SECONDS = 60.0
@@ -49,6 +50,7 @@ class Source(msgspec.Struct, frozen=True):
 
     text: str
     html: bool
+    of_request: bool = False
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -359,7 +361,8 @@ def _answered(batch: _Batch, asked: _Asked, composer: Composer) -> _Answer:
 
 def _of_an_author(asked: Source | Draft | Piecework | View) -> _Answer:
     if isinstance(asked, Source):
-        return _Answer(problems=problems(asked.text, html=asked.html))
+        existing = OF_REQUESTS if asked.of_request else EXISTING
+        return _Answer(problems=problems(asked.text, html=asked.html, existing=existing))
     if isinstance(asked, View):
         return _Answer(sight=seen(asked))
     return _Answer(made=made(asked) if isinstance(asked, Draft) else looked_at(asked))

@@ -63,6 +63,7 @@ def _pool(text: str) -> str:
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
+Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 PoolName = Annotated[str, Field(max_length=63), AfterValidator(_pool)]
 _CAMPAIGN: JsonDict = {
@@ -171,7 +172,7 @@ class CampaignChange(BaseModel):
     segment_id: SegmentId | None = None
     purpose: Purpose | None = None
     from_address: Sender | None = None
-    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
     template_id: UUID | None = Field(

@@ -1,6 +1,7 @@
 """Routes for operators: policy, campaigns, their messages."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -28,7 +29,7 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, coupons, segments, templates
+from rapport_campaign.store import campaigns, coupons, ledger, segments, templates
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -168,26 +169,31 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
     async def messages(
         campaign_id: str, caller: Reader, page: Paging, state: MessageState | None = None
     ) -> dict[str, Any]:
-        """The newest messages, test sends marked as such."""
-        after = page.after(datetime, str)
+        """Its messages: those that wait, as they are due; those on their way; those that have
+        ended, newest first. Test sends are marked as such.
+        """
+        after = page.after(int, datetime, str)
         async with engine.begin() as tx:
             campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
-            rows = await campaigns.messages(
+            rows = await operate.messages(
                 tx,
-                caller.workspace,
-                campaign.campaign_id,
+                campaign,
                 state=state,
-                after=(after[0], after[1]) if after else None,
+                after=(after[0], ledger.Place(*after[1:])) if after else None,
                 limit=page.ask,
             )
-            keys = [row.send_key for row in rows]
-            made_in = await templates.languages(tx, caller.workspace, keys)
-            codes = await coupons.given(tx, caller.workspace, keys)
-        return page.answer(
-            rows,
-            key=lambda row: [row.planned_at, row.send_key],
-            show=lambda row: message_view(row, made_in, codes),
-        )
+            show = await _with_what_is_noted(tx, caller.workspace, rows)
+        return page.answer(rows, key=lambda row: row[0], show=lambda row: show(row[1]))
+
+
+async def _with_what_is_noted(
+    tx: AsyncConnection, workspace: str, rows: Sequence[tuple[Any, Any]]
+) -> Callable[[Any], MessageView]:
+    """How rows are shown: with their languages and coupons."""
+    keys = [row.send_key for _, row in rows]
+    made_in = await templates.languages(tx, workspace, keys)
+    codes = await coupons.given(tx, workspace, keys)
+    return lambda row: message_view(row, made_in, codes)
 
 
 def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:
@@ -247,6 +253,6 @@ def known_id(text: str) -> str:
 
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
-    counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
+    counts = await ledger.of_campaign(tx, campaign.workspace, campaign.campaign_id)
     key = (campaign.workspace, campaign.segment_id)
     return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from rapport_campaign.api.models import Line, SegmentId, Template
+from rapport_campaign.api.models import Line, SegmentId, Subject, Template
 from rapport_campaign.domain.languages import language_tag
 from rapport_campaign.domain.model import CampaignState
 from rapport_campaign.domain.snippets import NAME
@@ -43,7 +43,7 @@ def _data(told: dict[str, Any]) -> dict[str, Any]:
 
 Tag = Annotated[str, Field(max_length=64), AfterValidator(_tag)]
 SnippetName = Annotated[str, Field(max_length=63), AfterValidator(_snippet)]
-Subject = Annotated[Template, Field(max_length=1000)]
+
 Preheader = Annotated[StorableText, Field(max_length=1000)]
 Reason = Annotated[StorableText, Field(min_length=1, max_length=1000)]
 Number = Annotated[int, Field(ge=1, le=MAX_BIGINT, strict=True)]

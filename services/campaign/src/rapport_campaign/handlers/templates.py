@@ -5,7 +5,7 @@ from typing import Any
 
 from rapport_campaign.render.authoring import Made
 from rapport_campaign.render.templates import Problem
-from rapport_campaign.render.variables import names
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, names
 from rapport_campaign.renderer import Refusal, Renderer, Source
 from rapport_common.errors import InvalidRequestError
 
@@ -13,13 +13,16 @@ FIELDS = ("subject", "html", "text")
 _SHOWN = 50
 
 
-async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
+async def require_usable(
+    renderer: Renderer, wanted: Mapping[str, Any], *, of_request: bool = False
+) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
     `wanted` has them by field (`subject`, `html`, `text`); one that is missing is not looked at.
+    `of_request`: of a single message, whose templates see other variables.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
-    sources = [Source(text, html=field == "html") for field, text in given]
+    sources = [Source(text, html=field == "html", of_request=of_request) for field, text in given]
     found = await renderer.check(sources)
     problems = [
         (field, problem)
@@ -27,7 +30,7 @@ async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
         for problem in of_field
     ]
     if problems:
-        raise _error(problems)
+        raise _error(problems, OF_REQUESTS if of_request else EXISTING)
 
 
 def require_made(found: Sequence[tuple[str, Made | Refusal]]) -> list[Made]:
@@ -44,16 +47,16 @@ def require_made(found: Sequence[tuple[str, Made | Refusal]]) -> list[Made]:
             made.append(one)
             problems += [(f"{place}{fault.path}", fault.problem) for fault in one.faults]
     if problems:
-        raise _error(problems)
+        raise _error(problems, EXISTING)
     return made
 
 
-def _error(problems: Sequence[tuple[str, Problem]]) -> InvalidRequestError:
+def _error(problems: Sequence[tuple[str, Problem]], existing: Any) -> InvalidRequestError:
     message = _told(*problems[0])
     details: dict[str, Any] = {"problems": [_shown(*one) for one in problems[:_SHOWN]]}
     if any(one.variable for _, one in problems):
-        details["variables"] = names()
-        message = f"{message}; there are {', '.join(names())}"
+        details["variables"] = known = names(existing)
+        message = f"{message}; there are {', '.join(known)}"
     return InvalidRequestError(message, details=details)
 
 

@@ -20,9 +20,9 @@ from rapport_common.privacy.subject import Recogniser, Subject
 _OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS text[]))"
 _MINE = _OF_THEM.format("t")
 _WORKSPACE = frozenset({"workspace"})
-_SENT = "JOIN campaign.message m USING (workspace, send_key)"
+_SENT = "JOIN campaign.every_message m USING (workspace, send_key)"
 _MESSAGES = (
-    "campaign.message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id) "
+    "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id) "
     "LEFT JOIN campaign.message_language l ON l.workspace = t.workspace "
     "AND l.send_key = t.send_key LEFT JOIN campaign.coupon k ON k.workspace = t.workspace "
     "AND k.send_key = t.send_key"

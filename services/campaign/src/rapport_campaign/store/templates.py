@@ -187,7 +187,7 @@ async def bring_drafts(
     await tx.execute(
         text(
             "UPDATE campaign.campaign SET template_version = :version, subject = :subject, "
-            "html = :html, text = :text, languages = CAST(:languages AS json) "
+            "html = :html, text = :text, languages = :languages "
             f"WHERE {_OF} AND state = 'draft'"
         ),
         {

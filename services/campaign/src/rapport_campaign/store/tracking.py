@@ -9,6 +9,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import PROMOTION, Kind, Link, Purpose
+from rapport_campaign.store.ledger import PLACE
+
+_SENT = text(
+    "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
+    f"to_address, traceparent FROM campaign.every_message WHERE {PLACE} "
+    "AND to_address IS NOT NULL"
+)
+_TOUCH = {
+    (table, column): text(
+        f"UPDATE campaign.{table} SET {column} = now() WHERE {PLACE} AND {column} IS NULL"
+    )
+    for table in ("sending", "message")
+    for column in ("opened_at", "clicked_at")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +40,7 @@ class Sent:
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
     """The message of a token; None when it never got an address."""
-    rows = await tx.execute(
-        text(
-            "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-            "to_address, traceparent FROM campaign.message "
-            "WHERE workspace = :workspace AND send_key = :send_key AND to_address IS NOT NULL"
-        ),
-        {"workspace": workspace, "send_key": send_key},
-    )
+    rows = await tx.execute(_SENT, {"workspace": workspace, "send_key": send_key})
     row = rows.mappings().first()
     return Sent(**row) if row else None
 
@@ -42,14 +49,13 @@ async def touch(
     tx: AsyncConnection, sent: Sent, column: Literal["opened_at", "clicked_at"]
 ) -> bool:
     """Note the first open or click; whether this was it."""
-    result = await tx.execute(
-        text(
-            f"UPDATE campaign.message SET {column} = now() WHERE workspace = :workspace "
-            f"AND send_key = :send_key AND {column} IS NULL"
-        ),
-        {"workspace": sent.workspace, "send_key": sent.send_key},
-    )
-    return result.rowcount > 0
+    place = {"workspace": sent.workspace, "send_key": sent.send_key}
+    # In this order: a mail that is read while its sender still holds it goes on to the ledger.
+    for table in ("sending", "message"):
+        found = await tx.execute(_TOUCH[table, column], place)
+        if found.rowcount > 0:
+            return True
+    return False
 
 
 async def click(tx: AsyncConnection, sent: Sent, link_id: str) -> int:

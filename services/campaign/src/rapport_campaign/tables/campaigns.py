@@ -1,7 +1,6 @@
 """Campaigns, and where their tracked links lead."""
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -37,8 +36,8 @@ Table(
     # Whose words these are, and in which other languages it has them.
     Column("template_id", Id),
     Column("template_version", Integer),
-    Column("languages", JSON, nullable=False, server_default=text("'{}'")),
-    Column("utm", JSON, nullable=False, server_default=text("'{}'")),
+    Column("languages", Text, nullable=False, server_default=text("'{}'")),
+    Column("utm", Text, nullable=False, server_default=text("'{}'")),
     Column("coupon_pool", Text),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),

@@ -1,6 +1,6 @@
 """Templates and the snippets in them, every version; in which language messages were."""
 
-from sqlalchemy import JSON, Column, ForeignKeyConstraint, Index, Integer, Table, Text, text
+from sqlalchemy import JSON, Column, ForeignKeyConstraint, Index, Integer, Table, Text
 
 from rapport_campaign.tables.schema import METADATA, SCHEMA, Id, Instant
 
@@ -44,7 +44,7 @@ Table(
     Column("workspace", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("uses", JSON, nullable=False, server_default=text("'[]'")),
+    Column("uses", JSON, nullable=False),
     Column("archived_at", Instant),
 )
 

@@ -1,13 +1,13 @@
 """Templates with versions and languages, snippets, pools of coupons, parameters of links.
 
-Revision: 0023, follows 0018.
+Revision: 0020, follows 0019.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
@@ -45,8 +45,8 @@ def _campaigns() -> None:
     for column in (
         sa.Column("template_id", ID),
         sa.Column("template_version", sa.Integer()),
-        sa.Column("languages", sa.JSON(), nullable=False, server_default=empty),
-        sa.Column("utm", sa.JSON(), nullable=False, server_default=empty),
+        sa.Column("languages", sa.Text(), nullable=False, server_default=empty),
+        sa.Column("utm", sa.Text(), nullable=False, server_default=empty),
         sa.Column("coupon_pool", sa.Text()),
     ):
         op.add_column("campaign", column, schema=SCHEMA)
@@ -113,7 +113,7 @@ def _snippets() -> None:
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("uses", sa.JSON(), nullable=False, server_default=sa.text("'[]'")),
+        sa.Column("uses", sa.JSON(), nullable=False),
         sa.Column("archived_at", INSTANT),
         sa.PrimaryKeyConstraint("workspace", "name", name=op.f("pk_snippet")),
         schema=SCHEMA,
