@@ -50,6 +50,11 @@ NOT_ASKED = Counter(
     "Yeses of pages that no mail asks to confirm: too many have in this hour.",
 )
 
+COUPONS_LOW = Gauge(
+    "rapport_coupon_pools_low",
+    "Coupon pools of all workspaces in which no more codes are left than they say is low.",
+)
+
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _signed in ("yes", "no"):

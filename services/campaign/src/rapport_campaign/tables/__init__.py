@@ -1,6 +1,14 @@
 """The tables of schema `campaign`."""
 
-from rapport_campaign.tables import campaigns, messages, people, permission, sender_domains
+from rapport_campaign.tables import (
+    campaigns,
+    coupons,
+    messages,
+    people,
+    permission,
+    sender_domains,
+    templates,
+)
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
 __all__ = [
@@ -8,8 +16,10 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "coupons",
     "messages",
     "people",
     "permission",
     "sender_domains",
+    "templates",
 ]
