@@ -54,6 +54,15 @@ SHOWS = {
         *("You have confirmed it", "Permitted.", "You are unsubscribed"),
         *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
     ],
+    "content": [
+        *(
+            "Snippet footer is at version 1.",
+            "歡迎，Mei",
+            "Welcome, Mei",
+            "lack profile.traits.plan",
+        ),
+        *("1 drafts say it now", "歡迎，Mei", "MEI-", "utm_source=welcome", "shorter"),
+    ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),

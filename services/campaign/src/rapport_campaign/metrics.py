@@ -51,6 +51,10 @@ NOT_ASKED = Counter(
     "Yeses of pages that no mail asks to confirm: too many have in this hour.",
 )
 
+COUPONS_LOW = Gauge(
+    "rapport_coupon_pools_low",
+    "Coupon pools of all workspaces in which no more codes are left than they say is low.",
+)
 OUTCOMES = Counter(
     "rapport_outcomes_total",
     "What became of messages after they were handed over, by how bad it is or whose act it was.",

@@ -24,7 +24,7 @@ from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
-from rapport_campaign.store import plan, tracking
+from rapport_campaign.store import coupons, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.settings import key_bytes
@@ -211,6 +211,8 @@ class Sender:
                     expired = await self._dispatcher.expire(tx)
                 async with self._engine.begin() as tx:
                     await self._dispatcher.withdraw(tx)
+                async with self._engine.begin() as tx:
+                    metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
                 if expired:

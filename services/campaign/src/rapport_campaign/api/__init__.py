@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
@@ -12,6 +13,8 @@ from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
+from rapport_campaign.api.snippets import snippet_routes
+from rapport_campaign.api.templates import template_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
@@ -58,6 +61,9 @@ def routers(
         operator_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
+        template_routes(engine, renderer),
+        snippet_routes(engine, renderer),
+        coupon_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, door),

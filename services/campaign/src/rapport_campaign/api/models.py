@@ -1,5 +1,7 @@
 """What operators send and get, with the limits that make a request valid."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -10,9 +12,13 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from rapport_campaign.domain.addresses import envelope_address, sender_address
+from rapport_campaign.domain.coupons import NAME
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
 from rapport_campaign.domain.segments import Segment, idle_reason
+from rapport_campaign.domain.sender_domains import domain_name
+from rapport_campaign.domain.templates import languages_of
 from rapport_campaign.render.templates import MAX_SOURCE
+from rapport_campaign.store.coupons import Given
 from rapport_common.events.contact import normal_email
 from rapport_common.operator.models import Ledger
 from rapport_common.operator.texts import StorableText
@@ -47,13 +53,56 @@ def _segment(text: str) -> str:
         return _one_line(text)
 
 
+def _pool(text: str) -> str:
+    if not NAME.fullmatch(text):
+        message = "must be a name of a-z, 0-9, '_' and '-', such as `summer`"
+        raise PydanticCustomError("coupon_pool", message)
+    return text
+
+
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
 Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
+PoolName = Annotated[str, Field(max_length=63), AfterValidator(_pool)]
+_CAMPAIGN: JsonDict = {
+    "name": "Thanks",
+    "segment_id": "0190a5b0-0000-7000-8000-000000000001",
+    "purpose": "promotion",
+    "from_address": "Shop <hello@shop.example.com>",
+    "subject": "Thank you",
+    "html": "<p>Your code: {{ coupon.code }}</p>",
+    "utm": {"source": "newsletter", "domains": ["shop.example.com"]},
+    "coupon_pool": "summer",
+}
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+def _domains(names: list[str]) -> list[str]:
+    try:
+        return sorted({domain_name(name) for name in names})
+    except ValueError as error:
+        raise PydanticCustomError("domain", str(error)) from error
+
+
+UtmText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+
+
+class UtmBody(BaseModel):
+    """What links tell of where a visit comes from: `utm_source` and so on.
+
+    They are put on links of `domains` and of what is below these; what a link says itself stays.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: UtmText
+    medium: UtmText = "email"
+    campaign: UtmText | None = None
+    content: UtmText | None = None
+    domains: Annotated[list[str], Field(min_length=1, max_length=20), AfterValidator(_domains)]
 
 
 class PolicyChange(BaseModel):
@@ -89,19 +138,37 @@ class PolicyBody(BaseModel):
 
 
 class NewCampaign(BaseModel):
-    """A campaign to be made. The three templates are Liquid."""
+    """A campaign to be made. It says what a template says, or has texts of its own, in Liquid."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _CAMPAIGN})
 
     name: Line
     segment_id: SegmentId
     purpose: Purpose
     from_address: Sender
-    subject: Subject
-    html: Template
-    text: Template | None = None
+    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    html: Template | None = None
+    text: Template | None = Field(default=None, description="null: made of the page")
+    template_id: UUID | None = Field(default=None, description="in place of subject, html, text")
+    utm: UtmBody | None = None
+    coupon_pool: PoolName | None = Field(default=None, description="for {{ coupon.code }}")
     allow_old_events: bool = False
     include_existing: bool = False
+
+    @model_validator(mode="after")
+    def _says_something_once(self) -> Self:
+        own = [name for name in ("subject", "html", "text") if getattr(self, name) is not None]
+        if self.template_id is not None and own:
+            message = "{name} is what the template says: leave it out, or leave template_id out"
+            raise PydanticCustomError("said_twice", message, {"name": own[0]})
+        if self.template_id is None and (self.subject is None or self.html is None):
+            raise PydanticCustomError("nothing_said", "needs subject and html, or a template_id")
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the campaign."""
+        said = {"subject": self.subject or "", "html": self.html or ""}
+        return _kept(self.model_dump(mode="json") | said)
 
 
 class CampaignChange(BaseModel):
@@ -116,20 +183,25 @@ class CampaignChange(BaseModel):
     subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
+    template_id: UUID | None = Field(
+        default=None, description="null: what it says stays, and is its own from then on"
+    )
+    utm: UtmBody | None = Field(default=None, description="null: links stay as they are")
+    coupon_pool: PoolName | None = None
     allow_old_events: bool | None = None
     include_existing: bool | None = None
 
     @model_validator(mode="after")
-    def _only_the_text_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - {"text"}):
+    def _only_some_can_go(self) -> Self:
+        for name in sorted(self.model_fields_set - {"text", "template_id", "utm", "coupon_pool"}):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
         return self
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were given; only the text can be taken away."""
-        return self.model_dump(include=self.model_fields_set)
+        """The fields that were given; only some can be taken away."""
+        return _kept(self.model_dump(mode="json", include=self.model_fields_set))
 
 
 class TestSend(BaseModel):
@@ -162,6 +234,10 @@ class CampaignBrief(BaseModel):
     started_at: datetime | None
     archived_at: datetime | None
     job_id: str | None
+    template_id: str | None
+    template_version: int | None = Field(description="started, it keeps this one")
+    utm: UtmBody | None
+    coupon_pool: str | None
 
 
 class CampaignOutcomes(BaseModel):
@@ -183,6 +259,7 @@ class CampaignView(CampaignBrief):
 
     html: str
     text: str | None
+    languages: list[str] = Field(description="others than its own, in which it is sent")
     counts: dict[MessageState, int]
     outcomes: CampaignOutcomes
 
@@ -224,6 +301,8 @@ class MessageView(BaseModel):
     sent_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
+    language: str | None = Field(description="of its campaign's others; null: its own")
+    coupon: str | None = Field(description="the code that it has")
 
 
 def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief:
@@ -239,9 +318,24 @@ def campaign_view(
     return CampaignView.model_validate(_shown(campaign, segment) | said)
 
 
-def message_view(row: Any) -> MessageView:
-    """A row of the ledger."""
-    return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
+def message_view(
+    row: Any, languages: Mapping[str, str], coupons: Mapping[str, Given]
+) -> MessageView:
+    """A row of the ledger, with what is noted of messages by their send keys."""
+    coupon = coupons.get(row.send_key)
+    more = {
+        "test": row.kind == "test",
+        "language": languages.get(row.send_key),
+        "coupon": coupon.code if coupon else None,
+    }
+    return MessageView.model_validate({**row._mapping, **more})  # noqa: SLF001 - public in SQLAlchemy
+
+
+def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+    """With what is kept as JSON in its form."""
+    return {
+        name: json.dumps(value or {}) if name == "utm" else value for name, value in fields.items()
+    }
 
 
 def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
@@ -252,4 +346,6 @@ def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
         "segment_name": segment.name if segment else None,
         "reason": idle_reason(campaign.state, campaign.segment_id, segment),
         **fields,
+        "utm": json.loads(campaign.utm) or None,
+        "languages": sorted(languages_of(campaign.languages)),
     }

@@ -1,6 +1,7 @@
 """Routes for operators: policy, campaigns, their messages."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -29,7 +30,7 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, ledger, outcomes, segments
+from rapport_campaign.store import campaigns, coupons, ledger, outcomes, segments, templates
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -96,7 +97,7 @@ def _create_route(
             campaign_id=str(uuid.uuid4()),
             state="draft",
             created_at=clock.now(),
-            **body.model_dump(),
+            **body.fields(),
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
@@ -104,13 +105,12 @@ def _create_route(
                 tx,
                 SCHEMA,
                 caller.workspace,
-                body=body.model_dump(),
+                body=body.model_dump(exclude_unset=True),
                 made_id=campaign.campaign_id,
             )
             if made is not None:
                 return await _view(tx, await operate.require(tx, caller.workspace, made))
-            await operate.create(tx, campaign)
-            return await _view(tx, campaign)
+            return await _view(tx, await operate.create(tx, campaign))
 
 
 def _draft_routes(
@@ -186,7 +186,18 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], ledger.Place(*after[1:])) if after else None,
                 limit=page.ask,
             )
-        return page.answer(rows, key=lambda row: row[0], show=lambda row: message_view(row[1]))
+            show = await _with_what_is_noted(tx, caller.workspace, rows)
+        return page.answer(rows, key=lambda row: row[0], show=lambda row: show(row[1]))
+
+
+async def _with_what_is_noted(
+    tx: AsyncConnection, workspace: str, rows: Sequence[tuple[Any, Any]]
+) -> Callable[[Any], MessageView]:
+    """How rows are shown: with their languages and coupons."""
+    keys = [row.send_key for _, row in rows]
+    made_in = await templates.languages(tx, workspace, keys)
+    codes = await coupons.given(tx, workspace, keys)
+    return lambda row: message_view(row, made_in, codes)
 
 
 def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:

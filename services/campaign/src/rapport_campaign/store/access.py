@@ -21,11 +21,18 @@ _OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS 
 _MINE = _OF_THEM.format("t")
 _WORKSPACE = frozenset({"workspace"})
 _SENT = "JOIN campaign.every_message m USING (workspace, send_key)"
-_MESSAGES = "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)"
+_MESSAGES = (
+    "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id) "
+    "LEFT JOIN campaign.message_language l ON l.workspace = t.workspace "
+    "AND l.send_key = t.send_key LEFT JOIN campaign.coupon k ON k.workspace = t.workspace "
+    "AND k.send_key = t.send_key"
+)
 _MESSAGE = {
     "message": "t.send_key",
     "campaign": "c.name",
     "subject": "c.subject",
+    "language": "l.language",
+    "coupon": "k.code",
     **plain("channel", "kind", "purpose", "to_address", "state", "reason"),
     **plain("planned_at", "sent_at", "opened_at", "clicked_at"),
 }

@@ -14,15 +14,17 @@ from rapport_campaign.domain.permission import PermissionPolicy
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job"
+    "archived_at, job, template_id::text AS template_id, template_version, "
+    "languages, utm, coupon_pool"
 )
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job) "
+    "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job)"
+    ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
+    ":utm, :coupon_pool)"
 )
 
 
@@ -118,7 +120,9 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job "
+            "archived_at = :archived_at, job = :job, template_id = :template_id, "
+            "template_version = :template_version, languages = :languages, "
+            "utm = :utm, coupon_pool = :coupon_pool "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
         asdict(campaign),

@@ -2,11 +2,13 @@
 
 from rapport_campaign.tables import (
     campaigns,
+    coupons,
     messages,
     outcomes,
     people,
     permission,
     sender_domains,
+    templates,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -15,9 +17,11 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "coupons",
     "messages",
     "outcomes",
     "people",
     "permission",
     "sender_domains",
+    "templates",
 ]

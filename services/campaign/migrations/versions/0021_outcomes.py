@@ -1,14 +1,14 @@
 """What became of messages after they were handed over, and where vendors report it to.
 
-Revision: 0022, follows 0019.
+Revision: 0021, follows 0020.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0022"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
