@@ -66,6 +66,7 @@ KEYED = {
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
     "/v1/coupon-pools": "name",
+    "/v1/outcomes": "the send key, kind and mark",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",

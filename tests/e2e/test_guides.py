@@ -77,6 +77,9 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "outcomes": [
+        *("bounced", "hard", "5.1.1", "bounced_hard", "soft bounces", "standard may post to"),
+    ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],

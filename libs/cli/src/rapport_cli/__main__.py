@@ -36,6 +36,7 @@ from rapport_cli import (
     merge_rules,
     opt_ins,
     outbox,
+    outcomes,
     parked,
     people_files,
     plans,
@@ -99,6 +100,8 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
+app.add_typer(outcomes.app, name="outcome")
+app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

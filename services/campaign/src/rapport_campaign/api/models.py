@@ -112,6 +112,8 @@ class PolicyChange(BaseModel):
 
     promotion_without_consent: bool | None = None
     unconfirmed_consent: Literal["allow", "refuse"] | None = None
+    soft_bounces: Annotated[int, Field(ge=0, le=1000)] | None = None
+    soft_bounce_days: Annotated[int, Field(ge=1, le=366)] | None = None
 
 
 class PolicyBody(BaseModel):
@@ -127,6 +129,12 @@ class PolicyBody(BaseModel):
         description="Whether a consent or an address that only a public source (a web page, an "
         "app) tells of is enough for a promotion.",
     )
+    soft_bounces: int = Field(
+        default=5,
+        description="After so many messages that an address did not take within soft_bounce_days "
+        "nothing more is sent there; 0: it is always tried again.",
+    )
+    soft_bounce_days: int = 30
 
 
 class NewCampaign(BaseModel):
@@ -232,6 +240,20 @@ class CampaignBrief(BaseModel):
     coupon_pool: str | None
 
 
+class CampaignOutcomes(BaseModel):
+    """Of how many messages of a campaign something became known; one may be in several numbers."""
+
+    delivered: int = Field(0, description="as far as mail servers or vendors tell")
+    bounced: int = 0
+    bounced_hard: int = Field(0, description="those whose address is dead")
+    complained: int = 0
+    replied: int = 0
+    opened: int = Field(0, description="by a person, as far as can be known")
+    opened_by_machine: int = Field(0, description="by a mailbox or a scanner")
+    clicked: int = Field(0, description="by a person, as far as can be known")
+    clicked_by_machine: int = 0
+
+
 class CampaignView(CampaignBrief):
     """A campaign as it is shown."""
 
@@ -239,6 +261,7 @@ class CampaignView(CampaignBrief):
     text: str | None
     languages: list[str] = Field(description="others than its own, in which it is sent")
     counts: dict[MessageState, int]
+    outcomes: CampaignOutcomes
 
 
 class TestView(BaseModel):
@@ -288,10 +311,11 @@ def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief
 
 
 def campaign_view(
-    campaign: Campaign, segment: Segment | None, counts: dict[str, int]
+    campaign: Campaign, segment: Segment | None, counts: dict[str, int], outcomes: dict[str, int]
 ) -> CampaignView:
-    """A campaign with how many of its messages are in which state."""
-    return CampaignView.model_validate(_shown(campaign, segment) | {"counts": counts})
+    """A campaign with how many of its messages are in which state, and what became of them."""
+    said = {"counts": counts, "outcomes": outcomes}
+    return CampaignView.model_validate(_shown(campaign, segment) | said)
 
 
 def message_view(

@@ -24,12 +24,13 @@ from rapport_campaign.api.models import (
     message_view,
 )
 from rapport_campaign.domain.model import Campaign, MessageState
+from rapport_campaign.domain.outcomes import BouncePolicy
 from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, coupons, ledger, segments, templates
+from rapport_campaign.store import campaigns, coupons, ledger, outcomes, segments, templates
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -60,20 +61,23 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         """What the workspace allows."""
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
-        return _allowed(found.get(caller.workspace, PermissionPolicy()))
+            bounces = await outcomes.policy(tx, caller.workspace)
+        return _allowed(found.get(caller.workspace, PermissionPolicy()), bounces)
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
         """Change what the workspace allows; counts for every message not sent yet."""
         given = body.model_dump(exclude_none=True)
         async with engine.begin() as tx:
-            return _allowed(
-                await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
-            )
+            policy = await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
+            bounces = await outcomes.change_policy(tx, caller.workspace, given)
+            return _allowed(policy, bounces)
 
 
-def _allowed(policy: PermissionPolicy) -> PolicyBody:
+def _allowed(policy: PermissionPolicy, bounces: BouncePolicy) -> PolicyBody:
     return PolicyBody(
+        soft_bounces=bounces.soft_bounces,
+        soft_bounce_days=bounces.days,
         promotion_without_consent=policy.promotion_without_consent,
         unconfirmed_consent=policy.unconfirmed_consent,
     )
@@ -254,5 +258,6 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await ledger.of_campaign(tx, campaign.workspace, campaign.campaign_id)
+    known = await outcomes.counts(tx, campaign.workspace, campaign.campaign_id)
     key = (campaign.workspace, campaign.segment_id)
-    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)
+    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts, known)

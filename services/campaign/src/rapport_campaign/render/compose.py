@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rapport_campaign.domain import tokens
+from rapport_campaign.domain import returning, tokens
 from rapport_campaign.domain.addresses import envelope_address, mailbox
 from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link, State
 from rapport_campaign.domain.templates import Said, languages_of
@@ -44,21 +44,31 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail with its envelope, and the links that have to be stored before it leaves."""
+    """A mail with its envelope, and the links that have to be stored before it leaves.
+
+    `author` is the address that it is from, if its envelope has another one.
+    """
 
     sender: str
     recipient: str
     data: bytes
     links: list[Link] = field(default_factory=list)
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all mails share: the key that signs links, where they lead, who sends service mail."""
+    """What all mails share: the key that signs links, where they lead, who sends service mail.
+
+    `bounce_domain`: where mails go that can't be delivered, if it is not their sender that gets
+    them; `reply_domain`: where answers go, if not there.
+    """
 
     link_key: bytes
     base_url: str
     service_from: str
+    bounce_domain: str = ""
+    reply_domain: str = ""
 
 
 class Composer:
@@ -68,6 +78,8 @@ class Composer:
         self._key = office.link_key
         self._base = office.base_url
         self._service_from = office.service_from
+        self._bounce_domain = office.bounce_domain
+        self._reply_domain = office.reply_domain
 
     def compose(self, job: Job, now: datetime) -> Mail:
         """The mail of a job; TemplateError when its template and its person don't go together."""
@@ -112,8 +124,8 @@ class Composer:
         if job.claimed.kind == "test":
             subject = f"[Test] {subject}"
             headers[TEST_HEADER] = "1"
-        letter = _letter(job, campaign.from_address, (subject, page, text), headers, now)
-        return _mail(letter, links)
+        letter = self._letter(job, campaign.from_address, (subject, page, text), headers, now)
+        return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
         data = msgspec.json.decode(content.data)
@@ -129,13 +141,47 @@ class Composer:
         subject = rendered(content.subject, variables, html=False)
         # RFC 3834: no vacation answers to a mail that a person's act has triggered.
         headers = {"Auto-Submitted": "auto-generated"}
-        return _mail(_letter(job, self._service_from, (subject, page, text), headers, now))
+        letter = self._letter(job, self._service_from, (subject, page, text), headers, now)
+        return self._mail(job, letter)
 
     def _tracked(self, url: str, campaign: Campaign, token: Token, links: list[Link]) -> str:
         link_id = tokens.link_id(campaign.campaign_id, url)
         links.append(Link(campaign.workspace, link_id, campaign.campaign_id, url))
         signed = tokens.sign(self._key, "click", Token(token.workspace, token.send_key, link_id))
         return f"{self._base}/c/{signed}"
+
+    def _mail(self, job: Job, letter: Letter, links: Sequence[Link] = ()) -> Mail:
+        author = mailbox(letter.from_address)[1]
+        bounces = f"{returning.BOUNCE}{self._token(job)}@{self._bounce_domain}"
+        sender = bounces if self._bounce_domain else author
+        return Mail(sender, letter.to_address, mail_bytes(letter), list(links), author)
+
+    def _letter(
+        self,
+        job: Job,
+        from_address: str,
+        parts: tuple[str, str, str],
+        headers: dict[str, str],
+        now: datetime,
+    ) -> Letter:
+        subject, page, text = parts
+        token = self._token(job)
+        domain = mailbox(from_address)[1].rpartition("@")[2]
+        if self._reply_domain:
+            headers["Reply-To"] = f"<{returning.REPLY}{token}@{self._reply_domain}>"
+        return Letter(
+            from_address=from_address,
+            to_address=envelope_address(job.address) or job.address,
+            subject=subject,
+            html=page,
+            text=text,
+            date=now,
+            message_id=f"{returning.MESSAGE}{token}@{domain}",
+            headers={SEND_KEY_HEADER: job.claimed.send_key, **headers},
+        )
+
+    def _token(self, job: Job) -> str:
+        return returning.signed(self._key, job.claimed.workspace, job.claimed.send_key)
 
 
 def person_variables(state: State | None, address: str) -> dict[str, Any]:
@@ -173,30 +219,3 @@ def _amount(text: str) -> Decimal | str:
         return Decimal(text)
     except InvalidOperation:
         return text
-
-
-def _mail(letter: Letter, links: Sequence[Link] = ()) -> Mail:
-    sender = mailbox(letter.from_address)[1]
-    return Mail(sender, letter.to_address, mail_bytes(letter), list(links))
-
-
-def _letter(
-    job: Job,
-    from_address: str,
-    parts: tuple[str, str, str],
-    headers: dict[str, str],
-    now: datetime,
-) -> Letter:
-    subject, page, text = parts
-    send_key = job.claimed.send_key
-    domain = mailbox(from_address)[1].rpartition("@")[2]
-    return Letter(
-        from_address=from_address,
-        to_address=envelope_address(job.address) or job.address,
-        subject=subject,
-        html=page,
-        text=text,
-        date=now,
-        message_id=f"{send_key[:40]}@{domain}",
-        headers={SEND_KEY_HEADER: send_key, **headers},
-    )

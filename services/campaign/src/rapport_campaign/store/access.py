@@ -72,6 +72,20 @@ ENTRIES = Rows(
     {"segment": "s.name", **plain("cause", "at", "event_timestamp", "ended_at")},
     _MINE,
 )
+_OUTCOME = {
+    "message": "t.send_key",
+    "class": "t.grade",
+    **plain("kind", "code", "text", "source", "address", "at"),
+}
+_OUTCOME_KEY = {"send_key": "text", "kind": "text", "mark": "text"}
+OUTCOMES = Rows(
+    "campaign.outcome",
+    "what became known of messages to you after they were sent",
+    "campaign.outcome t",
+    _OUTCOME_KEY,
+    _OUTCOME,
+    _MINE,
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -89,6 +103,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _addressed(recogniser),
         CONTENTS,
         CLICKS,
+        OUTCOMES,
+        _reported(recogniser),
         ENTRIES,
         OBJECTIONS,
         _preferences(recogniser),
@@ -131,6 +147,20 @@ def _addressed(recogniser: Recogniser) -> Part:
         "t.workspace = :workspace AND t.kind <> 'entry' AND t.to_address IS NOT NULL "
         "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
         choose=_named(recogniser, "to_address"),
+    )
+
+
+def _reported(recogniser: Recogniser) -> Part:
+    """Of messages for others' affairs that went to an address of theirs."""
+    return Rows(
+        "campaign.outcome",
+        OUTCOMES.about,
+        "campaign.outcome t",
+        _OUTCOME_KEY,
+        _OUTCOME,
+        "t.workspace = :workspace AND t.address IS NOT NULL "
+        "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
+        choose=_named(recogniser, "address"),
     )
 
 
