@@ -3,12 +3,15 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
+from rapport_campaign.api.suppressions import suppression_routes
+from rapport_campaign.api.why import why_routes
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
@@ -48,6 +51,9 @@ def routers(
         brand_routes(engine, SCHEMA, "campaigns"),
         sender_domain_routes(engine, means_of(settings)),
         preference_routes(engine, renderer.office),
+        contact_rules_routes(engine),
+        suppression_routes(engine),
+        why_routes(engine),
         public_routes(engine, tracker, renderer.office.link_key),
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),

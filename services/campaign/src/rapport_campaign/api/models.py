@@ -9,8 +9,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from rapport_campaign.api.contact_rules import WindowBody, shown_windows, windows_of
 from rapport_campaign.domain.addresses import envelope_address, sender_address
-from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
+from rapport_campaign.domain.model import (
+    MAX_PRIORITY,
+    USUAL_PRIORITY,
+    Campaign,
+    CampaignState,
+    MessageState,
+    Purpose,
+)
+from rapport_campaign.domain.quiet_hours import MAX_WINDOWS
 from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
@@ -51,6 +60,8 @@ SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
+Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY, strict=True)]
+Windows = Annotated[list[WindowBody], Field(max_length=MAX_WINDOWS)]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 
@@ -93,6 +104,19 @@ class NewCampaign(BaseModel):
     text: Template | None = None
     allow_old_events: bool = False
     include_existing: bool = False
+    priority: Priority = Field(
+        USUAL_PRIORITY, description="of several that want the same person the greater goes first"
+    )
+    quiet_hours: Windows | None = Field(
+        None, description="in place of the workspace's; null: those; []: none"
+    )
+    topic: Line | None = Field(
+        None, description="one of /v1/topics: who has said no to it gets nothing"
+    )
+
+    def fields(self) -> dict[str, Any]:
+        """As a campaign has them."""
+        return {**self.model_dump(), "quiet_hours": windows_of(self.quiet_hours)}
 
 
 class CampaignChange(BaseModel):
@@ -109,18 +133,24 @@ class CampaignChange(BaseModel):
     text: Template | None = Field(default=None, description="null: made of the page")
     allow_old_events: bool | None = None
     include_existing: bool | None = None
+    priority: Priority | None = None
+    quiet_hours: Windows | None = Field(None, description="null: those of the workspace")
+    topic: Line | None = Field(None, description="null: none")
 
     @model_validator(mode="after")
-    def _only_the_text_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - {"text"}):
+    def _only_some_can_go(self) -> Self:
+        for name in sorted(self.model_fields_set - {"text", "quiet_hours", "topic"}):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
         return self
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were given; only the text can be taken away."""
-        return self.model_dump(include=self.model_fields_set)
+        """The fields that were given; text, quiet hours and topic can be taken away."""
+        given = self.model_dump(include=self.model_fields_set)
+        if "quiet_hours" in given:
+            given["quiet_hours"] = windows_of(self.quiet_hours)
+        return given
 
 
 class TestSend(BaseModel):
@@ -148,6 +178,9 @@ class CampaignBrief(BaseModel):
     subject: str
     allow_old_events: bool
     include_existing: bool
+    priority: int
+    quiet_hours: list[WindowBody] | None
+    topic: str | None
     state: CampaignState
     created_at: datetime
     started_at: datetime | None
@@ -221,6 +254,8 @@ def message_view(row: Any) -> MessageView:
 
 def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
     fields = asdict(campaign)
+    del fields["topic_purpose"]
+    fields["quiet_hours"] = shown_windows(campaign.quiet_hours)
     return {
         "id": fields.pop("campaign_id"),
         "job_id": fields.pop("job"),

@@ -92,7 +92,7 @@ def _create_route(
             campaign_id=str(uuid.uuid4()),
             state="draft",
             created_at=clock.now(),
-            **body.model_dump(),
+            **body.fields(),
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:

@@ -15,8 +15,18 @@ from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.handlers.contacting import noted, restrained
 from rapport_campaign.render.compose import Job
-from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
+from rapport_campaign.store import (
+    campaigns,
+    contacts,
+    locks,
+    objections,
+    people,
+    sending,
+    suppression_list,
+    tracking,
+)
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
@@ -85,7 +95,9 @@ class Dispatcher:
         lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
         runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
-        marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
+        verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
+        await noted(tx, runnable, verdicts, persons, now)
+        marks = [_mark(one, verdicts[one.send_key], now) for one in runnable]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
@@ -109,11 +121,13 @@ class Dispatcher:
         endings = [self._ending(one) for one in results]
         changed = await sending.finish(tx, endings, token=token)
         sent = []
+        unsent = [row for row in changed if row.state in {"planned", "failed"}]
         for row in changed:
             metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
             result = by_key[row.workspace, row.send_key]
             if row.state == "sent" and result.job.claimed.kind != "test":
                 sent.append(result)
+        await _forget_unsent(tx, [by_key[row.workspace, row.send_key] for row in unsent])
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
 
     async def expire(self, tx: AsyncConnection) -> int:
@@ -146,7 +160,9 @@ class Dispatcher:
             for one in claimed
             for address in _addresses(one, persons.get(one.key))
         ]
-        await locks.share_addresses(tx, addresses)
+        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
+        await locks.own_addresses(tx, addresses)
+        listings = await suppression_list.listings(tx, addresses, EMAIL_CHANNEL)
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
@@ -162,6 +178,7 @@ class Dispatcher:
                 suppressions=suppressions.get(one.workspace, {}),
                 now=now,
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
+                listings=listings.get(one.workspace, {}),
             )
             for one in claimed
         }
@@ -196,6 +213,17 @@ async def _persons(
     return found
 
 
+async def _forget_unsent(tx: AsyncConnection, results: Sequence[Result]) -> None:
+    """What has not been sent is no contact: it counts for no cap, and for nobody's address."""
+    if not results:
+        return
+    claimed = [one.job.claimed for one in results]
+    now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one in claimed])
+    await contacts.remove(
+        tx, [(one.key, now_ids[one.workspace, one.profile_id]) for one in claimed]
+    )
+
+
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
     if claimed.kind != "entry":
         return [normal_email(claimed.to_address or "")]
@@ -216,11 +244,14 @@ def _of_others(
     ]
 
 
-def _mark(claimed: Claimed, verdict: Verdict) -> Mark:
+def _mark(claimed: Claimed, verdict: Verdict, now: datetime) -> Mark:
     if isinstance(verdict, Send):
         return Mark(claimed.key, "sending", address=verdict.address)
     if isinstance(verdict, Suppress):
         return Mark(claimed.key, "suppressed", verdict.reason)
+    if verdict.until is not None:
+        seconds = max((verdict.until - now).total_seconds(), 0.0)
+        return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
 

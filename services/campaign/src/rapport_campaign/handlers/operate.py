@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
 from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
 from rapport_common import clock
-from rapport_common.errors import ConflictError, NotFoundError
+from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 
 
 async def require(
@@ -30,7 +31,7 @@ async def require(
 async def create(tx: AsyncConnection, campaign: Campaign) -> None:
     """Make a draft; UnknownSegmentError when it is on a segment that is not there (any more)."""
     await require_living(tx, campaign.workspace, campaign.segment_id)
-    await campaigns.create(tx, campaign)
+    await campaigns.create(tx, await _on_topic(tx, campaign))
 
 
 async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
@@ -68,7 +69,7 @@ async def change(
         raise ConflictError(message, details={"state": campaign.state})
     if "segment_id" in changes:
         await require_living(tx, workspace, changes["segment_id"])
-    changed = replace(campaign, **changes)
+    changed = await _on_topic(tx, replace(campaign, **changes))
     await campaigns.save(tx, changed)
     return changed
 
@@ -125,6 +126,19 @@ async def send_test(
     )
     await count_planned(tx, len(await write_plan(tx, [test])))
     return test
+
+
+async def _on_topic(tx: AsyncConnection, campaign: Campaign) -> Campaign:
+    """The campaign with what its topic stands for now; InvalidRequestError when there is none."""
+    if campaign.topic is None:
+        return replace(campaign, topic_purpose=None)
+    topics = await topics_of(tx, campaign.workspace)
+    found = next((one for one in topics if one.id == campaign.topic), None)
+    if found is None:
+        known = [one.id for one in topics]
+        message = f"topic: there is no topic {campaign.topic} of mails; there are {known}."
+        raise InvalidRequestError(message, details={"field": "topic", "known": known})
+    return replace(campaign, topic_purpose=found.purpose)
 
 
 async def _switch(

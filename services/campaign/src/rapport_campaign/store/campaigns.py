@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,20 +18,23 @@ from rapport_campaign.domain.model import (
     NewMessage,
 )
 from rapport_campaign.domain.permission import PermissionPolicy
+from rapport_campaign.domain.quiet_hours import Quiet
 from rapport_common.events.contact import EMAIL_CHANNEL
 
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job"
+    "archived_at, job, priority, CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose"
 )
+_quiet = msgspec.json.Decoder(Quiet)
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job) "
+    "started_at, archived_at, job, priority, quiet_hours, topic, topic_purpose) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job)"
+    ":started_at, :archived_at, :job, :priority, CAST(:quiet_hours AS json), :topic, "
+    ":topic_purpose)"
 )
 _PLAN = text(
     "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
@@ -58,7 +62,7 @@ _MESSAGES = text(
 
 async def create(tx: AsyncConnection, campaign: Campaign) -> None:
     """Write a new campaign."""
-    await tx.execute(_CREATE, asdict(campaign))
+    await tx.execute(_CREATE, _written(campaign))
 
 
 async def find(
@@ -148,10 +152,12 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job "
+            "archived_at = :archived_at, job = :job, priority = :priority, "
+            "quiet_hours = CAST(:quiet_hours AS json), topic = :topic, "
+            "topic_purpose = :topic_purpose "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
-        asdict(campaign),
+        _written(campaign),
     )
 
 
@@ -322,4 +328,12 @@ async def messages(
 
 
 def _campaign(row: Row[Any]) -> Campaign:
-    return Campaign(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    fields = row._asdict()
+    quiet = fields["quiet_hours"]
+    return Campaign(**{**fields, "quiet_hours": None if quiet is None else _quiet.decode(quiet)})
+
+
+def _written(campaign: Campaign) -> dict[str, Any]:
+    quiet = campaign.quiet_hours
+    encoded = None if quiet is None else msgspec.json.encode(quiet).decode()
+    return {**asdict(campaign), "quiet_hours": encoded}

@@ -1,6 +1,13 @@
 """The tables of schema `campaign`."""
 
-from rapport_campaign.tables import campaigns, messages, people, permission, sender_domains
+from rapport_campaign.tables import (
+    campaigns,
+    contacts,
+    messages,
+    people,
+    permission,
+    sender_domains,
+)
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
 __all__ = [
@@ -8,6 +15,7 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "contacts",
     "messages",
     "people",
     "permission",

@@ -1,6 +1,16 @@
 """Campaigns, and where their tracked links lead."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 from rapport_campaign.tables.schema import METADATA, Id, Instant
 
@@ -24,6 +34,13 @@ Table(
     # The one that plans for those who were in the segment at the start.
     Column("job", Text),
     Column("archived_at", Instant),
+    # Of several that want the same person the greater goes first.
+    Column("priority", SmallInteger, nullable=False, server_default=text("50")),
+    # Its own windows; null: those of the workspace.
+    Column("quiet_hours", JSON),
+    # What people may have said no to, and the purpose that it stood for when it was chosen.
+    Column("topic", Text),
+    Column("topic_purpose", Text),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),
