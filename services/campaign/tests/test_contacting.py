@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from services.campaign.tests.conftest import publisher
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.waiting import between_looks
 
 from rapport_campaign.domain.delivery import Limits, Outcome
 from rapport_campaign.domain.quiet_hours import DAYS
@@ -54,6 +56,24 @@ async def claimed(engine: AsyncEngine, size: int = 1) -> list[Any]:
     return list(batch.jobs)
 
 
+async def overlapping(engine: AsyncEngine, url: str) -> list[Any]:
+    """What two processes claim, the second one while the first has not committed."""
+    other = patient_engine(url, application="campaign-race", pool=3)
+    looks = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+    try:
+        async with engine.begin() as tx:
+            batch = await Dispatcher(publisher(), LIMITS).claim(tx, 1, str(uuid.uuid4()))
+            second = asyncio.create_task(claimed(other, 8))
+            while not second.done():
+                async with other.begin() as looking:
+                    if await looking.scalar(looks):
+                        break
+                await between_looks()
+        return [*batch.jobs, *await second]
+    finally:
+        await other.dispose()
+
+
 @pytest.mark.parametrize("many", [10, pytest.param(50, marks=pytest.mark.long)])
 async def test_of_many_campaigns_that_race_for_somebody_none_goes_past_the_cap(
     scenario: Any, engine: AsyncEngine, database_url: str, many: int
@@ -79,6 +99,18 @@ async def test_of_many_campaigns_that_race_for_somebody_none_goes_past_the_cap(
     assert states == {"sending": 3, "suppressed": many - 3}
     log = await scenario.ledger.query("SELECT send_key FROM campaign.contact")
     assert {row["send_key"] for row in log} == {one.claimed.send_key for one in jobs}
+
+
+async def test_who_claims_for_somebody_waits_for_who_does_and_counts_that(
+    scenario: Any, engine: AsyncEngine, database_url: str
+) -> None:
+    await ruled(scenario, caps=[WEEKLY])
+    await scenario.topics.person("p1", ADA)
+    for _ in range(3):
+        await scenario.started()
+    await scenario.topics.entered("p1")
+    assert len(await overlapping(engine, database_url)) == 1
+    assert await scenario.ledger.states() == {"sending": 1, "suppressed": 2}
 
 
 async def test_a_cap_is_told_with_its_numbers_and_the_greater_priority_goes(
@@ -180,14 +212,7 @@ async def test_people_who_share_an_address_get_a_campaign_once(
     for who in ("p1", "p2", "p3"):
         await scenario.topics.person(who, ADA)
         await scenario.topics.entered(who)
-    other = patient_engine(database_url, application="campaign-race", pool=3)
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(claimed(one)) for one in (engine, other, engine)]
-        jobs = [job for task in tasks for job in task.result()]
-    finally:
-        await other.dispose()
-    jobs += await claimed(engine, 8)
+    jobs = await overlapping(engine, database_url)
     assert len(jobs) == 1
     assert Counter(row["reason"] for row in await scenario.ledger.rows()) == {
         None: 1,

@@ -128,7 +128,7 @@ async def test_a_file_is_put_on_the_list_and_comes_out_as_it_is(scenario: Any) -
     target = "/v1/suppressions/import"
     answer = await scenario.client.post(target, params={"reason": "old tool"}, content=file)
     told = answer.json()
-    assert (answer.status_code, told["rows"], told["changed"], told["refused"]) == (200, 4, 3, 1)
+    assert (answer.status_code, told["rows"], told["taken"], told["refused"]) == (200, 4, 3, 1)
     assert (told["refused_rows"][0]["row"], told["refused_rows"][0]["code"]) == (
         2,
         "invalid_address",
@@ -145,12 +145,12 @@ async def test_a_file_is_put_on_the_list_and_comes_out_as_it_is(scenario: Any) -
     rows = list(csv.DictReader(io.StringIO(made.text)))
     assert [one["address"] for one in rows] == [ADA, BEN, "c@example.com"]
     again = await scenario.client.post(target, params={"reason": "x"}, content=made.text.encode())
-    assert (again.json()["rows"], again.json()["changed"]) == (3, 0)
+    assert (again.json()["rows"], again.json()["taken"]) == (3, 0)
     lines = b'{"phone": "+49 170 1234567"}\n\n{"phone": 5}\nnot json\n'
     answer = await scenario.client.post(
         target, params={"reason": "x", "format": "jsonl"}, content=lines
     )
-    assert (answer.json()["changed"], answer.json()["refused"]) == (1, 2)
+    assert (answer.json()["taken"], answer.json()["refused"]) == (1, 2)
     pages = await scenario.client.get("/v1/suppressions", params={"limit": 2})
     assert pages.json()["next"] is not None
     [found] = await listed(scenario, address="ADA@example.com")

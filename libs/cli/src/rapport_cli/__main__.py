@@ -20,6 +20,7 @@ from rapport_cli import (
     computed,
     consent_rules,
     consents,
+    contact_rules,
     dead_letters,
     debugger,
     due,
@@ -50,6 +51,7 @@ from rapport_cli import (
     show,
     sources,
     spool,
+    suppressions,
     surveys,
     timeline_rules,
     topics,
@@ -86,6 +88,8 @@ app.add_typer(consents.app, name="consent")
 app.add_typer(consent_rules.app, name="consent-rules")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
+app.add_typer(contact_rules.app, name="contact-rules")
+app.add_typer(suppressions.app, name="suppression")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
 app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`

@@ -106,7 +106,7 @@ class Imported(BaseModel):
     """What became of the rows of a file; the first thousand that were not taken are told."""
 
     rows: int
-    changed: int
+    taken: int = Field(description="that were not on the list so before")
     refused: int
     refused_rows: list[ShownRow]
 
@@ -209,7 +209,7 @@ def _files(router: APIRouter, engine: AsyncEngine) -> None:
         found = await suppressing.put_file(engine, caller, content, form, reason)
         return Imported(
             rows=found.rows,
-            changed=found.changed,
+            taken=found.changed,
             refused=found.refused,
             refused_rows=[
                 ShownRow(row=one.row, code=one.code, reason=one.reason) for one in found.refusals
