@@ -68,6 +68,10 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "permission": [
+        *("Version 1 holds.", "promo-daily", "It was sent on", "1 of 1 in 1 day, next possible"),
+        *("1 of 1 changed.", "invalid_address", "asked on the phone", "2 of 2 changed."),
+    ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],
