@@ -62,15 +62,22 @@ def checked(rules: ContactRules) -> ContactRules:
         raise ContactRulesError("once_per_address_days", f"0 to {MAX_DAYS}")
     if rules.detractors is not None:
         _require_detractors(rules.detractors)
+    return msgspec.structs.replace(
+        rules, quiet_hours=_checked_windows(rules.quiet_hours), caps=_checked_caps(rules.caps)
+    )
+
+
+def _checked_windows(windows: Quiet) -> Quiet:
     try:
-        return msgspec.structs.replace(
-            rules,
-            quiet_hours=quiet_hours.checked(rules.quiet_hours),
-            caps=cap_rules.checked(rules.caps),
-        )
+        return quiet_hours.checked(windows)
     except quiet_hours.WindowsError as error:
         where = "quiet_hours" + error.where.removeprefix("windows")
         raise ContactRulesError(where, str(error)) from error
+
+
+def _checked_caps(caps: tuple[Cap, ...]) -> tuple[Cap, ...]:
+    try:
+        return cap_rules.checked(caps)
     except cap_rules.CapsError as error:
         raise ContactRulesError(error.where, str(error)) from error
 
@@ -82,10 +89,12 @@ def _require_detractors(wanted: Detractors) -> None:
         raise ContactRulesError("detractors.at_most", "0 to 10")
 
 
-def detractor_answer(rules: ContactRules, state: State) -> str | None:
-    """The answer because of which somebody gets no promotions; None when they do."""
+def detractor_answer(rules: ContactRules, state: State) -> tuple[str, str] | None:
+    """The computed trait, and the answer, because of which somebody gets no promotions."""
     wanted, defined = rules.detractors, state.computed.defined
     if wanted is None or not isinstance(defined, Mapping) or wanted.computed not in defined:
         return None
     number = defined[wanted.computed].number
-    return number if number is not None and float(number) <= wanted.at_most else None
+    if number is None or float(number) > wanted.at_most:
+        return None
+    return wanted.computed, number

@@ -68,9 +68,9 @@ def in_turn(candidates: Iterable[Candidate]) -> list[Candidate]:
 def by_itself(one: Candidate, now: datetime) -> Verdict | None:
     """What speaks against a message whatever else is sent; None when nothing does."""
     if one.claimed.purpose == PROMOTION and one.person.state is not None:
-        answer = detractor_answer(one.rules, one.person.state)
-        if answer is not None and one.rules.detractors is not None:
-            return Suppress(DETRACTOR, Facts(one.rules.detractors.computed, more={"n": answer}))
+        found = detractor_answer(one.rules, one.person.state)
+        if found is not None:
+            return Suppress(DETRACTOR, Facts(found[0], more={"n": found[1]}))
     if one.declined:
         return Suppress(UNWANTED, Facts(one.campaign.topic or ""))
     return _quiet(one, now)
