@@ -232,7 +232,9 @@ class Ledger:
         self._engine = engine
 
     async def rows(self, where: str = "true") -> list[dict[str, Any]]:
-        return await self.query(f"SELECT * FROM campaign.message WHERE {where} ORDER BY send_key")
+        return await self.query(
+            f"SELECT * FROM campaign.every_message WHERE {where} ORDER BY send_key"
+        )
 
     async def states(self) -> dict[str, int]:
         rows = await self.rows()
@@ -249,6 +251,24 @@ class Ledger:
         """The records in the outbox, in their order."""
         async with self._engine.begin() as tx:
             return await waiting(tx, "campaign")
+
+
+async def taken(engine: AsyncEngine, token: str, lease: str, address: str | None = None) -> None:
+    """All that is planned is in the hands of a sender, until `lease` (SQL)."""
+    columns = (
+        "workspace, send_key, planned_at, kind, purpose, campaign_id, occasion, step, channel, "
+        "profile_id, traceparent, queue, needed_version, waits"
+    )
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "WITH gone AS (DELETE FROM campaign.plan RETURNING *) "
+                f"INSERT INTO campaign.sending ({columns}, to_address, attempt, token, "
+                f"lease_until) SELECT {columns}, coalesce(CAST(:address AS text), to_address), "
+                f"attempt + 1, CAST(:token AS uuid), {lease} FROM gone"
+            ),
+            {"token": token, "address": address},
+        )
 
 
 def quick_settings(smtp_port: int, **more: Any) -> Settings:

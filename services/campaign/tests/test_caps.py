@@ -171,6 +171,9 @@ def test_rules_that_can_not_be_are_told_by_their_place(wrong: ContactRules, wher
 def test_a_detractor_is_who_last_gave_six_or_less(number: str | None, answer: str | None) -> None:
     rules = ContactRules(detractors=Detractors(computed="last_nps"))
     defined = {"last_nps": DefinedValue(number=number)}
-    assert detractor_answer(rules, person(computed=ComputedState(defined=defined))) == answer
+    found = detractor_answer(rules, person(computed=ComputedState(defined=defined)))
+    assert found == (None if answer is None else ("last_nps", answer))
     assert detractor_answer(rules, person()) is None
+    wrong = ContactRules(detractors=Detractors(computed="other"))
+    assert detractor_answer(wrong, person(computed=ComputedState(defined=defined))) is None
     assert detractor_answer(ContactRules(), person(computed=ComputedState(defined=defined))) is None

@@ -199,7 +199,7 @@ async def test_in_quiet_hours_a_message_waits_and_that_is_no_attempt(scenario: A
     assert (row["attempt"], row["reason"]) == (0, "quiet hours")
     told = await why(scenario, "p1", campaign)
     assert told["next_at"] is not None
-    assert abs(row["next_attempt_at"].timestamp() - row["planned_at"].timestamp()) > 3600
+    assert abs(row["due_at"].timestamp() - row["planned_at"].timestamp()) > 3600
     assert told["sentence"].startswith("It waits: the workspace's quiet hours until ")
     assert "Asia/Tokyo (their own time zone is none of IANA's list)" in told["sentence"]
     assert (await why(scenario, "p1", awake))["state"] == "sent"

@@ -97,7 +97,7 @@ def candidate(
 def told(state: Any, reason: str | None = None, facts: Facts | None = None, **more: Any) -> str:
     given: dict[str, Any] = {"attempt": 0, "sent_at": None, **more}
     later = NOON + timedelta(hours=1)
-    return sentence(Told(state, reason, facts, planned_at=NOON, next_attempt_at=later, **given))
+    return sentence(Told(state, reason, facts, planned_at=NOON, due_at=later, **given))
 
 
 def test_what_is_final_is_told_before_what_only_waits() -> None:
@@ -152,6 +152,7 @@ def test_of_two_caps_that_are_used_up_the_one_that_holds_longer_is_told() -> Non
     assert refusal is not None
     assert refusal.facts is not None
     assert refusal.facts.rule == "daily"
+    assert one.counted_since(DAILY, NOON) == NOON - timedelta(days=1)
     service = candidate(ContactRules(caps=(DAILY,)), "service")
     assert capped(service, uses, NOON) is None
     assert capped(one, {}, NOON) is None

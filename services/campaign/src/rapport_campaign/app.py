@@ -12,6 +12,7 @@ from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
+from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -52,6 +53,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
     process.workers.append(Sender(process.engine, sending, lanes, settings))
+    process.workers.append(Upkeep(process.engine))
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()

@@ -23,7 +23,7 @@ from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
-from rapport_campaign.store import sending, tracking
+from rapport_campaign.store import plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 
@@ -126,7 +126,7 @@ class Sender:
         if now < self._nothing_until:
             return False
         async with self._engine.begin() as tx:
-            found = await sending.anything_due(tx)
+            found = await plan.anything_due(tx)
         self._nothing_until = float("-inf") if found else now + POLL_SECONDS
         return found
 

@@ -18,7 +18,7 @@ class Told:
     facts: Facts | None
     attempt: int
     planned_at: datetime
-    next_attempt_at: datetime
+    due_at: datetime | None
     sent_at: datetime | None
 
 
@@ -32,7 +32,7 @@ def sentence(told: Told) -> str:
     if told.state == "suppressed":
         return f"It was not sent: {why}."
     if told.state == "planned":
-        when = f"it is looked at again on {_time(told.next_attempt_at)}"
+        when = f"it is looked at again on {_time(told.due_at or told.planned_at)}"
         return f"It waits: {why}; {when}." if told.reason else f"It is planned; {when}."
     if told.state == "sending":
         return "It is being sent: the mail server has not answered yet."

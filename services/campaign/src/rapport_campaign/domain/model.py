@@ -103,9 +103,7 @@ class NewMessage:
     @property
     def send_key(self) -> str:
         """SHA-256, hex, of what makes this send the same send."""
-        return send_key(
-            self.workspace, self.campaign_id or self.kind, self.occasion, self.profile_id
-        )
+        return send_key(self.workspace, self.campaign_id or self.kind, self.occasion)
 
     @property
     def queue(self) -> str:
@@ -189,8 +187,12 @@ class Person:
     gone: bool = False
 
 
-def send_key(workspace: str, campaign: str, occasion: str, profile_id: str) -> str:
-    """The same for the same (workspace, campaign, occasion, step, profile, channel), for ever."""
-    # A JSON array: no choice of values can make two different keys meet.
-    parts = [workspace, campaign, occasion, ONLY_STEP, profile_id, EMAIL_CHANNEL]
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+def send_key(workspace: str, campaign: str, occasion: str) -> str:
+    """The same for the same (workspace, campaign, occasion, step, channel), for ever; hex.
+
+    An occasion is one person's: so no merge makes a second send of it, whichever record comes
+    first. SHA-256 of the parts, each behind its number of characters and a colon.
+    """
+    parts = (workspace, campaign, occasion, ONLY_STEP, EMAIL_CHANNEL)
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -16,13 +16,17 @@ from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress,
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import noted, restrained
+from rapport_campaign.handlers.ledger import count
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
     campaigns,
     contacts,
+    contents,
+    ledger,
     locks,
     objections,
     people,
+    plan,
     sending,
     suppression_list,
     tracking,
@@ -78,7 +82,7 @@ class Dispatcher:
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await sending.claim(tx, size, self._turn)
+        found = await plan.claim(tx, size, self._turn)
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
@@ -99,17 +103,17 @@ class Dispatcher:
         await noted(tx, runnable, verdicts, persons, now)
         marks = [_mark(one, verdicts[one.send_key], now) for one in runnable]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
-        await sending.mark(tx, marks, token=token, lease=self._limits.lease)
+        moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
-        contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])
-        _count(marks)
+        letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
+        await count(tx, moved)
         jobs = [
             Job(
                 claimed=one,
                 address=_address(verdicts[one.send_key]),
                 state=_state(persons.get(one.key)),
                 campaign=held.get((one.workspace, one.campaign_id or "")),
-                content=contents.get(one.key),
+                content=letters.get(one.key),
             )
             for one in going
         ]
@@ -119,23 +123,19 @@ class Dispatcher:
         """Write what became of the jobs claimed under `token`, and tell of those that were sent."""
         by_key = {one.job.claimed.key: one for one in results}
         endings = [self._ending(one) for one in results]
-        changed = await sending.finish(tx, endings, token=token)
-        sent = []
-        unsent = [row for row in changed if row.state in {"planned", "failed"}]
-        for row in changed:
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
-            result = by_key[row.workspace, row.send_key]
-            if row.state == "sent" and result.job.claimed.kind != "test":
-                sent.append(result)
-        await _forget_unsent(tx, [by_key[row.workspace, row.send_key] for row in unsent])
+        moved = await sending.finish(tx, endings, token=token)
+        sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
+        unsent = [by_key[one.key] for one in moved if one.after in {"planned", "failed"}]
+        await _forget_unsent(tx, unsent)
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
+        await count(tx, moved)
 
     async def expire(self, tx: AsyncConnection) -> int:
         """Give up on sends whose lease has run out: nobody knows. How many that were."""
         expired = await sending.expire(tx, LEASE_EXPIRED)
-        metrics.MESSAGES.labels(EMAIL_CHANNEL, "uncertain").inc(expired)
-        metrics.UNCERTAIN.set(await sending.uncertain(tx))
-        return expired
+        await count(tx, expired)
+        metrics.UNCERTAIN.set(await ledger.uncertain(tx))
+        return len(expired)
 
     async def withdraw(self, tx: AsyncConnection) -> int:
         """Suppress what an archived campaign has planned still, or again; how many that were.
@@ -143,11 +143,9 @@ class Dispatcher:
         The job of the archiving takes back what it finds. What was being sent then and is to be
         tried again, or was being planned, comes after it.
         """
-        number = await sending.withdraw_late(tx, ARCHIVED, MOST_WITHDRAWN)
-        if number:
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, "suppressed").inc(number)
-            metrics.SUPPRESSED.labels(ARCHIVED).inc(number)
-        return number
+        gone = await plan.withdraw_late(tx, ARCHIVED, MOST_WITHDRAWN)
+        await count(tx, gone)
+        return len(gone)
 
     async def _verdicts(
         self,
@@ -254,14 +252,6 @@ def _mark(claimed: Claimed, verdict: Verdict, now: datetime) -> Mark:
         return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
-
-
-def _count(marks: Sequence[Mark]) -> None:
-    for one in marks:
-        if one.state != "planned":
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, one.state).inc()
-        if one.state == "suppressed":
-            metrics.SUPPRESSED.labels(one.reason).inc()
 
 
 def _address(verdict: Verdict) -> str:

@@ -57,7 +57,7 @@ async def _answer(tx: AsyncConnection, workspace: str, row: Row) -> Answer:
         facts=facts,
         attempt=row.attempt,
         planned_at=row.planned_at,
-        next_attempt_at=row.next_attempt_at,
+        due_at=row.due_at,
         sent_at=row.sent_at,
     )
     return Answer(sentence(told), row, facts)

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
-from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
+from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
-from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import campaigns, ledger, locks, people
 from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
+from rapport_campaign.store.ledger import SECTIONS, Place
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 
@@ -124,7 +126,7 @@ async def send_test(
         profile_id=profile_id or "",
         to_address=to,
     )
-    await count_planned(tx, len(await write_plan(tx, [test])))
+    await count(tx, await write_plan(tx, [test]))
     return test
 
 
@@ -139,6 +141,35 @@ async def _on_topic(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         message = f"topic: there is no topic {campaign.topic} of mails; there are {known}."
         raise InvalidRequestError(message, details={"field": "topic", "known": known})
     return replace(campaign, topic_purpose=found.purpose)
+
+
+async def messages(
+    tx: AsyncConnection,
+    campaign: Campaign,
+    *,
+    state: MessageState | None,
+    after: tuple[int, Place] | None,
+    limit: int,
+) -> list[tuple[list[Any], Row[Any]]]:
+    """Messages of a campaign with their place in the list: section by section."""
+    only = "ended" if state is not None and state not in {"planned", "sending"} else state
+    found: list[tuple[list[Any], Row[Any]]] = []
+    for number, section in enumerate(SECTIONS):
+        if only not in {None, section} or (after is not None and number < after[0]):
+            continue
+        rows = await ledger.listed(
+            tx,
+            campaign.workspace,
+            campaign.campaign_id,
+            section=section,
+            state=state,
+            after=after[1] if after is not None and number == after[0] else None,
+            limit=limit - len(found),
+        )
+        found += [([number, row.place, row.send_key], row) for row in rows]
+        if len(found) == limit:
+            break
+    return found
 
 
 async def _switch(

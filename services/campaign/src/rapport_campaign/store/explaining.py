@@ -10,14 +10,14 @@ from rapport_campaign.domain.model import Kind, MessageState
 
 _COLUMNS = (
     "send_key, kind, campaign_id::text AS campaign_id, profile_id, state, reason, attempt, "
-    "planned_at, next_attempt_at, sent_at"
+    "planned_at, due_at, sent_at"
 )
 # Everybody who is the person by now: a message stays under the id that it was planned for.
 _OF_PERSON = text(
     "WITH RECURSIVE them AS (SELECT CAST(:profile AS text) AS profile_id "
     "UNION SELECT p.profile_id FROM campaign.person p JOIN them ON p.workspace = :workspace "
     "AND p.heir = them.profile_id) "
-    f"SELECT {_COLUMNS} FROM campaign.message WHERE workspace = :workspace "
+    f"SELECT {_COLUMNS} FROM campaign.every_message WHERE workspace = :workspace "
     "AND campaign_id = :campaign AND kind = 'entry' "
     "AND profile_id IN (SELECT profile_id FROM them) ORDER BY planned_at DESC LIMIT 1"
 )
@@ -35,7 +35,7 @@ class Row:
     reason: str | None
     attempt: int
     planned_at: datetime
-    next_attempt_at: datetime
+    due_at: datetime | None
     sent_at: datetime | None
 
 
@@ -51,8 +51,9 @@ async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Row | N
     """One message."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM campaign.message "
-            "WHERE workspace = :workspace AND send_key = :send_key"
+            f"SELECT {_COLUMNS} FROM campaign.every_message WHERE workspace = :workspace "
+            "AND send_key = :send_key AND planned_at = (SELECT planned_at FROM campaign.send "
+            "WHERE workspace = :workspace AND send_key = :send_key)"
         ),
         {"workspace": workspace, "send_key": send_key},
     )
