@@ -138,6 +138,33 @@ async def test_a_cap_is_told_with_its_numbers_and_the_greater_priority_goes(
     assert told["next_at"] > (clock.now() + timedelta(days=6)).isoformat()
 
 
+async def test_who_is_claimed_alone_gives_way_to_what_is_due_elsewhere_and_goes_first(
+    scenario: Any, engine: AsyncEngine
+) -> None:
+    await ruled(scenario, caps=[WEEKLY])
+    await scenario.topics.person("p1", ADA)
+    low = await scenario.started(priority=10)
+    high = await scenario.started(priority=90)
+    await scenario.started(priority=95, purpose="service")
+    await scenario.topics.entered("p1")
+    # The others are in somebody else's hands: it is claimed alone.
+    async with engine.connect() as other:
+        await other.exec_driver_sql(
+            f"SELECT 1 FROM campaign.plan WHERE campaign_id <> '{low}' FOR UPDATE"
+        )
+        assert await claimed(engine, 8) == []
+        await other.rollback()
+    told = await why(scenario, "p1", low)
+    assert (told["state"], told["reason"]) == ("planned", "gives way to another campaign")
+    assert "a campaign of priority 90 goes first" in told["sentence"]
+    assert len(await claimed(engine, 8)) == 2
+    async with engine.begin() as tx:
+        await tx.exec_driver_sql("UPDATE campaign.plan SET due_at = now() - interval '1 second'")
+    assert await claimed(engine, 8) == []
+    assert (await why(scenario, "p1", low))["reason"] == "frequency cap"
+    assert (await why(scenario, "p1", high))["state"] == "sending"
+
+
 async def test_transactional_mails_and_tests_are_bound_by_no_cap_or_hour(scenario: Any) -> None:
     await ruled(scenario, caps=[{**WEEKLY, "purpose": None}], quiet_hours=[quiet_now()])
     await scenario.topics.person("p1", ADA)

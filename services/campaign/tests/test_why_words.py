@@ -11,11 +11,12 @@ from rapport_campaign.domain.caps import Cap, Period
 from rapport_campaign.domain.contact_rules import ContactRules, Detractors
 from rapport_campaign.domain.contacting import (
     Candidate,
+    Rivals,
     by_itself,
     capped,
+    gives_way,
     in_turn,
     same_address,
-    shares_since,
 )
 from rapport_campaign.domain.explaining import Told, sentence
 from rapport_campaign.domain.facts import Facts
@@ -166,14 +167,34 @@ def test_the_greater_priority_is_first_and_equals_stay_in_their_order() -> None:
     assert [one.claimed.send_key for one in in_turn(some)] == ["b", "a", "c", "d"]
 
 
-def test_an_address_is_shared_for_as_long_as_the_rules_say() -> None:
-    assert shares_since(candidate(ContactRules(once_per_address_days=0)), NOON) is None
-    one = candidate(ContactRules(once_per_address_days=2))
-    assert shares_since(one, NOON) == NOON - timedelta(days=2)
-    refusal = same_address(one)
-    assert "somebody else with the same address" in told(
-        "suppressed", refusal.reason, refusal.facts
-    )
+@pytest.mark.parametrize(
+    ("used", "rivals", "waits"),
+    [
+        (0, [], False),
+        (0, [("promotion", 1)], False),
+        (1, [("promotion", 1)], True),
+        (0, [("promotion", 2)], True),
+        (1, [("service", 5)], False),
+        (0, [("service", 1), ("promotion", 2)], True),
+    ],
+)
+def test_a_message_gives_way_where_a_cap_has_no_room_for_both(
+    used: int, rivals: list[tuple[Purpose, int]], *, waits: bool
+) -> None:
+    one = candidate(ContactRules(caps=(DAILY,)))
+    uses = {("acme", "p1", "daily"): [NOON - timedelta(hours=1)] * used}
+    ahead = [Rivals(purpose, number, 90) for purpose, number in rivals]
+    found = gives_way(one, uses, ahead, NOON)
+    assert (found is not None) == waits
+    if found is not None:
+        assert found.until == NOON + timedelta(seconds=2)
+        assert "priority 90 goes first" in told("planned", found.reason, found.facts)
+
+
+def test_who_shares_an_address_is_told_so() -> None:
+    refusal = same_address(candidate(ContactRules()))
+    words = "somebody else with the same address"
+    assert words in told("suppressed", refusal.reason, refusal.facts)
 
 
 def said(state: Any, at: int, purpose: str = "x_events", **more: Any) -> ConsentState:

@@ -6,14 +6,16 @@ The order is that of finality: what is never to be sent is told before what only
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rapport_campaign.domain.caps import Cap, Reached, reached, since
 from rapport_campaign.domain.contact_rules import ContactRules, detractor_answer
 from rapport_campaign.domain.facts import Facts
-from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Person
+from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Person, Purpose
 from rapport_campaign.domain.permission import (
     CAPPED,
     DETRACTOR,
+    GIVES_WAY,
     QUIET,
     SAME_ADDRESS,
     UNWANTED,
@@ -25,8 +27,21 @@ from rapport_campaign.domain.quiet_hours import next_open
 from rapport_campaign.domain.zones import Clock
 from rapport_common.events.contact import EMAIL_CHANNEL
 
+FIRST_WAY, LONGEST_WAY = 2.0, 600.0
+"""Seconds for which a message gives way: ever longer, as the other may be far behind in its queue.
+"""
+
 Uses = dict[tuple[str, str, str], list[datetime]]
 """When a cap was used: by workspace, profile and the cap's id."""
+
+
+class Rivals(NamedTuple):
+    """Messages of campaigns of greater priority to the same person that are due and not here."""
+
+    purpose: Purpose
+    number: int
+    priority: int
+    """The greatest of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,8 @@ def by_itself(one: Candidate, now: datetime) -> Verdict | None:
 
 def _quiet(one: Candidate, now: datetime) -> Wait | None:
     own = one.campaign.quiet_hours
-    open_at = next_open(now, one.clock.zone, one.rules.quiet_hours if own is None else own)
+    windows = one.rules.quiet_hours if own is None else own
+    open_at = next_open(now, one.clock.zone, windows) if windows else now
     if open_at <= now:
         return None
     more: dict[str, str | int] = {"zone": one.clock.name, "of_campaign": int(own is not None)}
@@ -90,12 +106,6 @@ def _quiet(one: Candidate, now: datetime) -> Wait | None:
 def same_address(one: Candidate) -> Suppress:
     """Somebody else got the campaign there."""
     return Suppress(SAME_ADDRESS, Facts(more={"days": one.rules.once_per_address_days}))
-
-
-def shares_since(one: Candidate, now: datetime) -> datetime | None:
-    """From when on others' messages at the address count; None when they don't."""
-    days = one.rules.once_per_address_days
-    return now - timedelta(days=days) if days else None
 
 
 def capped(
@@ -116,3 +126,23 @@ def capped(
         "zone": one.clock.name,
     }
     return Suppress(CAPPED, Facts(cap.id, found.next_at, more))
+
+
+def gives_way(
+    one: Candidate,
+    uses: Mapping[tuple[str, str, str], Sequence[datetime]],
+    rivals: Sequence[Rivals],
+    now: datetime,
+) -> Wait | None:
+    """Whether a cap leaves no room for a message when those that go first have gone.
+
+    They may be suppressed for something else, so it waits, and is looked at again.
+    """
+    for cap in one.caps():
+        ahead = [each for each in rivals if cap.is_about(EMAIL_CHANNEL, each.purpose)]
+        taken = [now] * sum(each.number for each in ahead)
+        if taken and reached(cap, [*uses.get((*one.owner, cap.id), ()), *taken], now, one.clock):
+            seconds = min(FIRST_WAY * 2.0 ** min(one.claimed.waits, 20), LONGEST_WAY)
+            more = {"priority": max(each.priority for each in ahead)}
+            return Wait(GIVES_WAY, Facts(cap.id, more=more), now + timedelta(seconds=seconds))
+    return None

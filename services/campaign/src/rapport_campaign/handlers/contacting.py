@@ -14,20 +14,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.contact_rules import USUAL
 from rapport_campaign.domain.contacting import (
     Candidate,
+    Rivals,
     Uses,
     by_itself,
     capped,
+    gives_way,
     in_turn,
     same_address,
-    shares_since,
 )
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
 from rapport_campaign.domain.permission import Send, Verdict
 from rapport_campaign.domain.preferences import Known, Words, declined
 from rapport_campaign.domain.zones import clock_of
-from rapport_campaign.store import contact_rules, contacts, objections, preferences, withheld
+from rapport_campaign.store import (
+    contact_rules,
+    contacts,
+    objections,
+    preferences,
+    rivalry,
+    withheld,
+)
 from rapport_campaign.store.contacts import Asked, Contact, ContactClass, Shared
 from rapport_campaign.store.objections import Objection
+from rapport_campaign.store.rivalry import Ahead
 from rapport_campaign.store.withheld import Withheld
 from rapport_common.events.contact import EMAIL_CHANNEL
 
@@ -74,22 +83,20 @@ async def noted(
         verdict = verdicts[one.send_key]
         if isinstance(verdict, Send):
             if one.kind != "test":
-                sent.append(_contact(one, persons.get(one.key), verdict.address, now))
+                sent.append(_contact(one, persons.get(one.key), verdict.address))
         elif verdict.facts is not None:
             back.append(Withheld(one.key, verdict.reason, verdict.facts))
-    await contacts.add(tx, sent)
+    await contacts.add(tx, sent, EMAIL_CHANNEL, now)
     await withheld.note(tx, back, now)
 
 
-def _contact(one: Claimed, person: Person | None, address: str, now: datetime) -> Contact:
+def _contact(one: Claimed, person: Person | None, address: str) -> Contact:
     is_of_campaign = one.kind == "entry"
     purpose: ContactClass = one.purpose if is_of_campaign else "transactional"
     return Contact(
         workspace=one.workspace,
         profile_id=person.profile_id if person is not None else one.profile_id,
-        at=now,
         send_key=one.send_key,
-        channel=EMAIL_CHANNEL,
         purpose=purpose,
         campaign_id=one.campaign_id if is_of_campaign else None,
         address=address,
@@ -168,12 +175,18 @@ async def _one_by_one(
     """
     shared = await _shared(tx, candidates, now)
     uses = await _uses(tx, candidates, now)
+    rivals = await _rivals(tx, candidates)
     got: dict[tuple[str, str, str], str] = {}
     for one in candidates:
         key, owner = one.claimed.send_key, one.person.profile_id
         spot = (one.claimed.workspace, one.campaign.campaign_id, one.address)
-        is_others = got.get(spot, owner) != owner and shares_since(one, now) is not None
-        refusal = same_address(one) if key in shared or is_others else capped(one, uses, now)
+        is_others = bool(one.rules.once_per_address_days) and got.get(spot, owner) != owner
+        refusal: Verdict | None
+        if key in shared or is_others:
+            refusal = same_address(one)
+        else:
+            ahead = rivals.get(key, ())
+            refusal = capped(one, uses, now) or gives_way(one, uses, ahead, now)
         if refusal is not None:
             found[key] = refusal
             continue
@@ -185,21 +198,31 @@ async def _one_by_one(
 async def _shared(tx: AsyncConnection, candidates: list[Candidate], now: datetime) -> set[str]:
     """The send keys of those whose address has got the campaign through somebody else."""
     asked = [
-        (
+        Shared(
+            one.claimed.workspace,
+            one.campaign.campaign_id,
+            one.address,
+            one.person.profile_id,
             one.claimed.send_key,
-            Shared(
-                one.claimed.workspace,
-                one.campaign.campaign_id,
-                one.address,
-                one.person.profile_id,
-                since,
-            ),
+            one.rules.once_per_address_days,
         )
         for one in candidates
-        if (since := shares_since(one, now)) is not None
+        if one.rules.once_per_address_days
     ]
-    places = await contacts.shared(tx, [shared for _, shared in asked])
-    return {asked[place][0] for place in places}
+    return await contacts.shared(tx, asked, now)
+
+
+async def _rivals(
+    tx: AsyncConnection, candidates: list[Candidate]
+) -> Mapping[str, Sequence[Rivals]]:
+    """By send key: what goes before it, of those that count for a cap."""
+    bound = [one for one in candidates if any(one.caps())]
+    asked = [
+        Ahead(one.claimed.workspace, profile_id, one.campaign.priority, one.claimed.send_key)
+        for one in bound
+        for profile_id in {one.person.profile_id, one.claimed.profile_id}
+    ]
+    return await rivalry.ahead(tx, asked, [one.claimed.send_key for one in candidates])
 
 
 async def _uses(tx: AsyncConnection, candidates: list[Candidate], now: datetime) -> Uses:

@@ -1,6 +1,5 @@
 """The contact log: what each person was sent and when, and who else has got it at an address."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,17 +9,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import MessageKey, Purpose
+from rapport_common.db import pack_texts, packed_texts
 from rapport_common.follower.domain import Key
 
 ContactClass = Literal["promotion", "service", "transactional"]
-DIGEST_BYTES = 16
 
+# What is kept of an address in normal form to know it again.
+_DIGEST = "substring(sha256(convert_to({0}, 'UTF8')) FOR 16)"
 _ADD = text(
     "INSERT INTO campaign.contact (workspace, profile_id, at, send_key, channel, purpose, "
-    "campaign_id, address) SELECT * FROM unnest(CAST(:workspaces AS text[]), "
-    "CAST(:profiles AS text[]), CAST(:ats AS timestamptz[]), CAST(:send_keys AS text[]), "
-    "CAST(:channels AS text[]), CAST(:purposes AS text[]), CAST(:campaigns AS uuid[]), "
-    "CAST(:addresses AS bytea[])) ON CONFLICT DO NOTHING"
+    "campaign_id, address) SELECT workspace, profile_id, CAST(:at AS timestamptz), "
+    "send_key, CAST(:channel AS text), purpose, "
+    f"CAST(nullif(campaign, '') AS uuid), {_DIGEST.format('address')} FROM unnest("
+    f"{packed_texts('workspaces')}, {packed_texts('profiles')}, {packed_texts('send_keys')}, "
+    f"{packed_texts('purposes')}, {packed_texts('campaigns')}, {packed_texts('addresses')}) "
+    "AS v(workspace, profile_id, send_key, purpose, campaign, address) ON CONFLICT DO NOTHING"
 )
 # By who the person is now: a merge has given the rows to the heir.
 _REMOVE = text(
@@ -31,10 +34,12 @@ _REMOVE = text(
 )
 # As many rows as a cap allows say whether it is used up, however many there are.
 _COUNTED = text(
-    "SELECT v.place, c.at FROM unnest(CAST(:places AS int[]), CAST(:workspaces AS text[]), "
-    "CAST(:profiles AS text[]), CAST(:sinces AS timestamptz[]), CAST(:channels AS text[]), "
-    "CAST(:purposes AS text[]), CAST(:mosts AS int[])) AS v(place, workspace, profile_id, since, "
-    "channel, purpose, most) CROSS JOIN LATERAL ("
+    "SELECT v.place, c.at FROM (SELECT place, workspace, profile_id, CAST(since AS timestamptz), "
+    "nullif(channel, ''), nullif(purpose, ''), CAST(most AS int) FROM unnest("
+    f"{packed_texts('workspaces')}, {packed_texts('profiles')}, {packed_texts('sinces')}, "
+    f"{packed_texts('channels')}, {packed_texts('purposes')}, {packed_texts('mosts')}) "
+    "WITH ORDINALITY AS u(workspace, profile_id, since, channel, purpose, most, place)) "
+    "AS v(place, workspace, profile_id, since, channel, purpose, most) CROSS JOIN LATERAL ("
     "SELECT at FROM campaign.contact c WHERE c.workspace = v.workspace "
     "AND c.profile_id = v.profile_id AND c.at >= v.since AND c.purpose <> 'transactional' "
     "AND (v.channel IS NULL OR c.channel = v.channel) "
@@ -42,12 +47,14 @@ _COUNTED = text(
     "ORDER BY c.at DESC LIMIT v.most) AS c"
 )
 _OTHERS = text(
-    "SELECT v.place FROM unnest(CAST(:places AS int[]), CAST(:workspaces AS text[]), "
-    "CAST(:campaigns AS uuid[]), CAST(:addresses AS bytea[]), CAST(:profiles AS text[]), "
-    "CAST(:sinces AS timestamptz[])) AS v(place, workspace, campaign_id, address, profile_id, "
-    "since) WHERE EXISTS (SELECT FROM campaign.contact c WHERE c.workspace = v.workspace "
-    "AND c.campaign_id = v.campaign_id AND c.address = v.address "
-    "AND c.profile_id <> v.profile_id AND c.at >= v.since)"
+    "SELECT v.send_key FROM unnest("
+    f"{packed_texts('workspaces')}, {packed_texts('campaigns')}, {packed_texts('addresses')}, "
+    f"{packed_texts('profiles')}, {packed_texts('send_keys')}, {packed_texts('days')}) "
+    "AS v(workspace, campaign, address, profile_id, send_key, days) WHERE EXISTS ("
+    "SELECT FROM campaign.contact c WHERE c.workspace = v.workspace "
+    "AND c.campaign_id = CAST(v.campaign AS uuid) "
+    f"AND c.address = {_DIGEST.format('v.address')} AND c.profile_id <> v.profile_id "
+    "AND c.at >= CAST(:now AS timestamptz) - make_interval(days => CAST(v.days AS int)))"
 )
 _GIVE = text(
     "UPDATE campaign.contact c SET profile_id = v.heir FROM unnest(CAST(:workspaces AS text[]), "
@@ -62,9 +69,7 @@ class Contact:
 
     workspace: str
     profile_id: str
-    at: datetime
     send_key: str
-    channel: str
     purpose: ContactClass
     campaign_id: str | None
     address: str
@@ -84,22 +89,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Whether somebody else has got a campaign at an address since an instant."""
+    """Whether somebody else than `profile_id` has got a campaign at an address in so many days."""
 
     workspace: str
     campaign_id: str
     address: str
     profile_id: str
-    since: datetime
+    send_key: str
+    days: int
 
 
-def digest(workspace: str, address: str) -> bytes:
-    """What is kept of an address (in normal form) to know it again."""
-    whole = f"{workspace}\n{address}".encode()
-    return hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest()
-
-
-async def add(tx: AsyncConnection, contacts: Iterable[Contact]) -> None:
+async def add(tx: AsyncConnection, contacts: Iterable[Contact], channel: str, at: datetime) -> None:
     """Note what is marked `sending`."""
     ordered = sorted(contacts, key=lambda one: (one.workspace, one.profile_id, one.send_key))
     if not ordered:
@@ -107,14 +107,14 @@ async def add(tx: AsyncConnection, contacts: Iterable[Contact]) -> None:
     await tx.execute(
         _ADD,
         {
-            "workspaces": [one.workspace for one in ordered],
-            "profiles": [one.profile_id for one in ordered],
-            "ats": [one.at for one in ordered],
-            "send_keys": [one.send_key for one in ordered],
-            "channels": [one.channel for one in ordered],
-            "purposes": [one.purpose for one in ordered],
-            "campaigns": [one.campaign_id for one in ordered],
-            "addresses": [digest(one.workspace, one.address) for one in ordered],
+            "at": at,
+            "channel": channel,
+            "workspaces": pack_texts([one.workspace for one in ordered]),
+            "profiles": pack_texts([one.profile_id for one in ordered]),
+            "send_keys": pack_texts([one.send_key for one in ordered]),
+            "purposes": pack_texts([one.purpose for one in ordered]),
+            "campaigns": pack_texts([one.campaign_id or "" for one in ordered]),
+            "addresses": pack_texts([one.address for one in ordered]),
         },
     )
 
@@ -142,22 +142,21 @@ async def counted(tx: AsyncConnection, asked: Sequence[Asked]) -> list[list[date
     rows = await tx.execute(
         _COUNTED,
         {
-            "places": list(range(len(asked))),
-            "workspaces": [one.workspace for one in asked],
-            "profiles": [one.profile_id for one in asked],
-            "sinces": [one.since for one in asked],
-            "channels": [one.channel for one in asked],
-            "purposes": [one.purpose for one in asked],
-            "mosts": [one.most for one in asked],
+            "workspaces": pack_texts([one.workspace for one in asked]),
+            "profiles": pack_texts([one.profile_id for one in asked]),
+            "sinces": pack_texts([one.since.isoformat() for one in asked]),
+            "channels": pack_texts([one.channel or "" for one in asked]),
+            "purposes": pack_texts([one.purpose or "" for one in asked]),
+            "mosts": pack_texts([str(one.most) for one in asked]),
         },
     )
     for row in rows:
-        found[row.place].append(row.at)
+        found[row.place - 1].append(row.at)
     return found
 
 
-async def shared(tx: AsyncConnection, asked: Sequence[Shared]) -> set[int]:
-    """Of which of these the answer is yes, by their places.
+async def shared(tx: AsyncConnection, asked: Sequence[Shared], now: datetime) -> set[str]:
+    """Of which of these the answer is yes, by their send keys.
 
     It holds until the commit where the addresses are locked (`locks.own_addresses`).
     """
@@ -166,15 +165,16 @@ async def shared(tx: AsyncConnection, asked: Sequence[Shared]) -> set[int]:
     rows = await tx.execute(
         _OTHERS,
         {
-            "places": list(range(len(asked))),
-            "workspaces": [one.workspace for one in asked],
-            "campaigns": [one.campaign_id for one in asked],
-            "addresses": [digest(one.workspace, one.address) for one in asked],
-            "profiles": [one.profile_id for one in asked],
-            "sinces": [one.since for one in asked],
+            "now": now,
+            "workspaces": pack_texts([one.workspace for one in asked]),
+            "campaigns": pack_texts([one.campaign_id for one in asked]),
+            "addresses": pack_texts([one.address for one in asked]),
+            "profiles": pack_texts([one.profile_id for one in asked]),
+            "send_keys": pack_texts([one.send_key for one in asked]),
+            "days": pack_texts([str(one.days) for one in asked]),
         },
     )
-    return {row.place for row in rows}
+    return set(rows.scalars())
 
 
 async def give(tx: AsyncConnection, heirs: Mapping[Key, str]) -> None:

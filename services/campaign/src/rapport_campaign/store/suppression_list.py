@@ -8,6 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.suppressions import Entry, Place
+from rapport_common.db import pack_texts, packed_texts
 from rapport_common.events.contact import ANY_CHANNEL
 
 # An entry about all stays so, whatever is added; one that was ended begins anew.
@@ -135,12 +136,12 @@ async def listings(
         text(
             f"SELECT workspace, {_COLUMNS} FROM campaign.suppressed_address "
             "WHERE ended_at IS NULL AND channel IN (:channel, :any) AND (workspace, address) IN "
-            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:addresses AS text[]))) "
+            f"(SELECT * FROM unnest({packed_texts('workspaces')}, {packed_texts('addresses')})) "
             "ORDER BY purpose DESC, channel"
         ),
         {
-            "workspaces": [one[0] for one in wanted],
-            "addresses": [one[1] for one in wanted],
+            "workspaces": pack_texts([one[0] for one in wanted]),
+            "addresses": pack_texts([one[1] for one in wanted]),
             "channel": channel,
             "any": ANY_CHANNEL,
         },
