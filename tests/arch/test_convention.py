@@ -34,7 +34,7 @@ ONE = {
     "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/topics": "one document, kept and given as a whole",
     "/v1/contact-rules": "one document, kept and given as a whole",
-    "/v1/messages/{send_key}/why": "one explanation",
+    "/v1/messages/{message_id}/why": "one explanation",
     "/v1/people/{profile_id}/why": "one explanation",
     "/v1/group-rules": "one document, kept and given as a whole",
     "/v1/groups/lookup": "asks for the one group of a kind with a key; 404 for none",
@@ -156,6 +156,7 @@ SAFE_AGAIN = {
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
+    "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

@@ -289,7 +289,13 @@ async def test_why_nothing_was_planned_is_told_too(scenario: Any) -> None:
     assert "include_existing" in (await why(scenario, "p1", draft))["sentence"]
     await scenario.topics.person("p2", BEN)
     assert "have not entered" in (await why(scenario, "p2", draft))["sentence"]
-    for path in (f"/v1/people/nobody/why?campaign={draft}", "/v1/messages/nothing/why"):
+    for path in (
+        f"/v1/people/nobody/why?campaign={draft}",
+        f"/v1/people/%00/why?campaign={draft}",
+        "/v1/people/p1/why?campaign=x",
+        "/v1/messages/nothing/why",
+        "/v1/messages/%00/why",
+    ):
         assert (await scenario.client.get(path)).status_code == 404
     async with scenario.client_of("other") as other:
         path = f"/v1/people/p1/why?campaign={draft}"

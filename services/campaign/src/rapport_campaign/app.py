@@ -7,16 +7,14 @@ from fastapi import FastAPI
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
-from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
-from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import SCHEMA
@@ -51,9 +49,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.relay()
     works = Works(process.engine, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
-    sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
-    process.workers.append(Sender(process.engine, sending, lanes, settings))
-    process.workers.append(Upkeep(process.engine))
+    process.workers += background(process.engine, publisher, lanes, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()

@@ -22,6 +22,7 @@ import msgspec
 from rapport_campaign.domain.model import Campaign, Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.templates import Problem, TemplateError, problems
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS
 
 LENGTH = 4
 START_SECONDS = 60.0
@@ -43,6 +44,7 @@ class Source(msgspec.Struct, frozen=True):
 
     text: str
     html: bool
+    of_request: bool = False
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -270,7 +272,8 @@ def _guarded(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answe
 def _answered(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answer:
     try:
         if isinstance(asked, Source):
-            return _Answer(problems=problems(asked.text, html=asked.html))
+            existing = OF_REQUESTS if asked.of_request else EXISTING
+            return _Answer(problems=problems(asked.text, html=asked.html, existing=existing))
         campaign = batch.campaigns[asked.campaign] if asked.campaign is not None else None
         job = Job(asked.claimed, asked.address, asked.state, campaign, asked.content)
         return _Answer(mail=composer.compose(job, batch.now))

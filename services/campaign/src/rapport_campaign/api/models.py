@@ -59,6 +59,7 @@ def _segment(text: str) -> str:
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
+Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY, strict=True)]
 Windows = Annotated[list[WindowBody], Field(max_length=MAX_WINDOWS)]
@@ -99,7 +100,7 @@ class NewCampaign(BaseModel):
     segment_id: SegmentId
     purpose: Purpose
     from_address: Sender
-    subject: Annotated[Template, Field(max_length=1000)]
+    subject: Subject
     html: Template
     text: Template | None = None
     allow_old_events: bool = False
@@ -128,7 +129,7 @@ class CampaignChange(BaseModel):
     segment_id: SegmentId | None = None
     purpose: Purpose | None = None
     from_address: Sender | None = None
-    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
     allow_old_events: bool | None = None

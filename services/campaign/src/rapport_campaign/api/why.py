@@ -38,13 +38,13 @@ def why_routes(engine: AsyncEngine) -> APIRouter:
     """All of it."""
     router = Router(tags=["why"])
 
-    @router.get("/v1/messages/{send_key}/why")
-    async def of_message(send_key: str, caller: Reader) -> Why:
+    @router.get("/v1/messages/{message_id}/why")
+    async def of_message(message_id: str, caller: Reader) -> Why:
         """Why a message was sent, was not, or waits."""
-        if "\\0" in send_key:
+        if "\0" in message_id:
             raise NotFoundError("There is no such message.")
         async with engine.begin() as tx:
-            return _shown(await explaining.of_message(tx, caller.workspace, send_key))
+            return _shown(await explaining.of_message(tx, caller.workspace, message_id))
 
     @router.get("/v1/people/{profile_id}/why")
     async def of_person(
@@ -53,7 +53,7 @@ def why_routes(engine: AsyncEngine) -> APIRouter:
         campaign: Annotated[str, Query(max_length=64, description="the campaign's id")],
     ) -> Why:
         """Why somebody got a campaign, or not: by their newest message, if there is any."""
-        if "\\0" in profile_id:
+        if "\0" in profile_id:
             raise NotFoundError("There is no such profile.")
         async with engine.begin() as tx:
             found = await explaining.of_person(tx, caller.workspace, profile_id, known_id(campaign))

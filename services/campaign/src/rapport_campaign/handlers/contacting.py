@@ -30,6 +30,7 @@ from rapport_campaign.store import (
     contact_rules,
     contacts,
     objections,
+    people,
     preferences,
     rivalry,
     withheld,
@@ -82,12 +83,25 @@ async def noted(
     for one in claimed:
         verdict = verdicts[one.send_key]
         if isinstance(verdict, Send):
-            if one.kind != "test":
+            # A request may name nobody: it counts for nobody.
+            if one.kind != "test" and one.profile_id:
                 sent.append(_contact(one, persons.get(one.key), verdict.address))
         elif verdict.facts is not None:
             back.append(Withheld(one.key, verdict.reason, verdict.facts))
     await contacts.add(tx, sent, EMAIL_CHANNEL, now)
     await withheld.note(tx, back, now)
+
+
+async def forget_unsent(tx: AsyncConnection, unsent: Mapping[MessageKey, str]) -> None:
+    """What has not been sent is no contact: it counts for no cap, and for nobody's address.
+
+    `unsent` says for whom each message was planned.
+    """
+    if not unsent:
+        return
+    now_ids = await people.resolve(tx, [(key[0], profile) for key, profile in unsent.items()])
+    whose = [(key, now_ids[key[0], profile]) for key, profile in unsent.items()]
+    await contacts.remove(tx, whose)
 
 
 def _contact(one: Claimed, person: Person | None, address: str) -> Contact:

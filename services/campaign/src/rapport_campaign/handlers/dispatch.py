@@ -15,12 +15,11 @@ from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
-from rapport_campaign.handlers.contacting import noted, restrained
+from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
     campaigns,
-    contacts,
     contents,
     ledger,
     locks,
@@ -125,8 +124,8 @@ class Dispatcher:
         endings = [self._ending(one) for one in results]
         moved = await sending.finish(tx, endings, token=token)
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
-        unsent = [by_key[one.key] for one in moved if one.after in {"planned", "failed"}]
-        await _forget_unsent(tx, unsent)
+        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
 
@@ -209,17 +208,6 @@ async def _persons(
         if known and person is not None and (person.state is not None or person.gone):
             found[one.key] = person
     return found
-
-
-async def _forget_unsent(tx: AsyncConnection, results: Sequence[Result]) -> None:
-    """What has not been sent is no contact: it counts for no cap, and for nobody's address."""
-    if not results:
-        return
-    claimed = [one.job.claimed for one in results]
-    now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one in claimed])
-    await contacts.remove(
-        tx, [(one.key, now_ids[one.workspace, one.profile_id]) for one in claimed]
-    )
 
 
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:

@@ -18,7 +18,8 @@ _AHEAD = text(
     "AND p.kind = 'entry' AND p.due_at <= statement_timestamp() "
     f"AND p.send_key <> ALL ({packed_texts('here')}) "
     "JOIN campaign.campaign c ON c.workspace = p.workspace AND c.campaign_id = p.campaign_id "
-    "AND c.state = 'running' AND c.priority > CAST(v.priority AS int) GROUP BY v.send_key, p.purpose"
+    "AND c.state = 'running' AND c.priority > CAST(v.priority AS int) "
+    "GROUP BY v.send_key, p.purpose"
 )
 
 
