@@ -25,6 +25,8 @@ def test_a_long_file_is_sent_in_whole_lines_each_with_the_header(size: int) -> N
     sent = list(pieces(b"email\n" + b"".join(rows), headed=True, size=size))
     assert all(one.startswith(b"email\n") for one in sent)
     assert b"".join(one.removeprefix(b"email\n") for one in sent) == b"".join(rows)
+    few = list(pieces(b"".join(rows), headed=False, most=2))
+    assert [one.count(b"\n") for one in few] == [2, 2, 2, 2, 1]
     plain = list(pieces(b"".join(rows) + b"last", headed=False, size=size))
     assert b"".join(plain) == b"".join(rows) + b"last"
 

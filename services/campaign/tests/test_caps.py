@@ -105,6 +105,7 @@ def test_a_rolling_period_ends_when_the_oldest_that_counts_is_out_of_it() -> Non
 
 def test_who_has_no_zone_lives_by_the_workspaces_and_a_bad_one_is_told() -> None:
     assert clock_of(None, "Europe/Berlin").name == "Europe/Berlin"
+    assert clock_of(None, "Europe/Given_Up").name == "UTC"
     assert clock_of(person(), "UTC").refused is None
     havana = clock_of(person(traits={"timezone": " America/Havana"}), "UTC")
     assert (havana.name, havana.refused) == ("America/Havana", None)

@@ -123,12 +123,17 @@ def test_around_a_change_of_the_clocks(name: str, instant: datetime) -> None:
     hold_around(name, instant)
 
 
+REGIONS = sorted({name.partition("/")[0] for name in zones()})
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", sorted(zones()))
-def test_around_every_change_of_every_zone(name: str) -> None:
+@pytest.mark.parametrize("region", REGIONS)
+def test_around_every_change_of_every_zone(region: str) -> None:
     first, last = (datetime(year, 1, 1, tzinfo=UTC) for year in (2024, 2038))
-    for instant in changes(name, first, last):
-        hold_around(name, instant)
+    for name in zones():
+        if name.partition("/")[0] == region:
+            for instant in changes(name, first, last):
+                hold_around(name, instant)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,9 @@ async def test_a_file_is_put_on_the_list_and_comes_out_as_it_is(scenario: Any) -
         target, params={"reason": "x", "format": "jsonl"}, content=lines
     )
     assert (answer.json()["taken"], answer.json()["refused"]) == (1, 2)
+    long = b"email\n" + b"a@x.example\n" * 20_001
+    refused = await scenario.client.post(target, params={"reason": "x"}, content=long)
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_many_rows")
     pages = await scenario.client.get("/v1/suppressions", params={"limit": 2})
     assert pages.json()["next"] is not None
     [found] = await listed(scenario, address="ADA@example.com")

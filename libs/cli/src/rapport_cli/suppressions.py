@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Addresses that nothing is sent to.", no_args_is_help=True)
 PATH = "/v1/suppressions"
 PIECE_BYTES = 1024 * 1024
-"""Of a file that is sent at a time: the API takes twice as much."""
+PIECE_LINES = 10_000
+"""Of a file that are sent at a time: the API takes twice as much."""
 
 COLUMNS = ["address", "channel", "purpose", "reason", "actor", "at"]
 Addresses = Annotated[list[str], typer.Argument(help="One or more, 500 at most.")]
@@ -121,26 +122,24 @@ def export(
             out.write(piece)
 
 
-def pieces(content: bytes, *, headed: bool, size: int = PIECE_BYTES) -> Iterator[bytes]:
-    """Yield a file in pieces of whole lines, about `size` bytes each, all with its header.
+def pieces(
+    content: bytes, *, headed: bool, size: int = PIECE_BYTES, most: int = PIECE_LINES
+) -> Iterator[bytes]:
+    """Yield a file in pieces of whole lines, each with its header: at most so many bytes and lines.
 
     A cell with a line end in it may be cut: its two rows are refused, and told. Few lists have any.
     """
-    if len(content) <= size:
-        yield content
-        return
-    header, lines = b"", content
-    if headed:
-        end = content.find(b"\n") + 1
-        header, lines = content[:end], content[end:]
-    start = 0
-    while start < len(lines):
-        end = lines.rfind(b"\n", start, start + size) + 1
-        if end <= start:
-            # A line that is longer than a piece is no row of addresses: the API says so.
-            end = lines.find(b"\n", start) + 1 or len(lines)
-        yield header + lines[start:end]
-        start = end
+    lines = content.splitlines(keepends=True)
+    header, lines = (lines[:1], lines[1:]) if headed else ([], lines)
+    piece: list[bytes] = []
+    held = 0
+    for line in lines:
+        if piece and (held + len(line) > size or len(piece) == most):
+            yield b"".join(header + piece)
+            piece, held = [], 0
+        piece.append(line)
+        held += len(line)
+    yield b"".join(header + piece)
 
 
 def _body(addresses: list[str], channel: str, reason: str) -> dict[str, Any]:

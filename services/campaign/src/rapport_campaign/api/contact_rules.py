@@ -38,7 +38,7 @@ Time = Annotated[str, Field(max_length=5)]
 class WindowBody(BaseModel):
     """Quiet from a time to a time (`HH:MM`) by the clock where the person is, perhaps overnight."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid")
 
     days: list[Day] = Field(
         default_factory=lambda: list(DAYS), max_length=len(DAYS), description="when it begins"

@@ -195,7 +195,8 @@ def _files(router: APIRouter, engine: AsyncEngine) -> None:
         reason: Annotated[str, Query(min_length=1, max_length=MAX_REASON)],
         form: Annotated[FileForm, Query(alias="format")] = "csv",
     ) -> Imported:
-        """Put what a CSV or JSON Lines file has on the list; the body is the file, 2 MiB at most.
+        """Put what a CSV or JSON Lines file has on the list; the body is the file, at most
+        2 MiB and 20,000 rows.
 
         Columns: `address` (or `email`, `phone`), `channel`, `purpose` (`promotion` or `all`),
         `reason`. A longer file is sent in pieces: what is on the list already does no harm.

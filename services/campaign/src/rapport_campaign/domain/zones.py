@@ -31,9 +31,15 @@ class Clock:
     refused: str | None = None
 
 
+def _usual(name: str) -> Clock:
+    """The workspace's zone; one that IANA has given up since it was declared is UTC."""
+    found = zones().get(name)
+    return Clock(zones()[UTC_NAME], UTC_NAME) if found is None else Clock(found, name)
+
+
 def clock_of(state: State | None, workspace_zone: str) -> Clock:
     """A person's zone by their trait, else the workspace's; a name of no zone is told."""
-    usual = Clock(zones()[workspace_zone], workspace_zone)
+    usual = _usual(workspace_zone)
     stated = _where.decode(bytes(state.traits)).timezone if state is not None else None
     if stated is None or stated == "":
         return usual

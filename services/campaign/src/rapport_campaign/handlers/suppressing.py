@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -15,6 +16,7 @@ from rapport_campaign.store import suppression_list as store
 from rapport_campaign.store.suppression_list import Kept
 from rapport_common import clock
 from rapport_common.auth import Operator
+from rapport_common.errors import InvalidRequestError
 from rapport_common.exporting.answers import Format, Places, is_packed, packed, writing
 from rapport_common.exporting.columns import Column, Kind
 from rapport_common.files.lines import LinesReader
@@ -28,6 +30,9 @@ PIECE = 500
 
 PAGE = 1000
 AT_ONCE = 2
+MOST_ROWS = 20_000
+"""Of one request, which is to be answered within seconds."""
+
 MOST_TOLD = 1000
 """Rows that are told of when they were not taken; all are counted."""
 
@@ -81,9 +86,13 @@ async def put_file(
 ) -> Taken:
     """Put what a file has on the list, a transaction for each piece; sent again it does no harm.
 
-    `reason` is for rows that have none. InvalidRequestError: it can't be read at all.
+    `reason` is for rows that have none. InvalidRequestError: it can't be read at all, or has too
+    many of them.
     """
-    rows = await asyncio.to_thread(lambda: list(_rows(content, form)))
+    rows = await asyncio.to_thread(lambda: list(islice(_rows(content, form), MOST_ROWS + 1)))
+    if len(rows) > MOST_ROWS:
+        message = f"The file has more than {MOST_ROWS} rows: send it in pieces. Nothing was taken."
+        raise InvalidRequestError(message, code="too_many_rows")
     refusals = [one for one in rows if isinstance(one, RefusedRow)]
     places = [(one[0], one[1] or reason) for one in rows if not isinstance(one, RefusedRow)]
     changed = 0
