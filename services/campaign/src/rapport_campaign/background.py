@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.upkeep import Upkeep
+from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
@@ -18,4 +19,5 @@ def background(
 ) -> list[Worker]:
     """The workers; each of `lanes` renders for one lane of the sender."""
     dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at)
-    return [Sender(engine, dispatcher, lanes, settings), Upkeep(engine)]
+    sender = Sender(engine, dispatcher, lanes, settings)
+    return [sender, Upkeep(engine), *intakes(engine, publisher, settings)]

@@ -11,6 +11,9 @@ from rapport_common.retention import Retention
 # Longer than any topic keeps records: an end can't outlive its beginning in the log.
 ENTRIES_KEPT = timedelta(days=7)
 
+# A file of codes goes when its job has read it; one whose job was cancelled, later.
+FILES_KEPT = timedelta(days=7)
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -22,5 +25,6 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("contact", "at", LONGEST_KEPT),
         Retention("withheld", "at", LONGEST_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("coupon_file", "created_at", FILES_KEPT),
         KEPT,
     ]

@@ -18,14 +18,16 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome, moments
 from rapport_campaign.domain.model import Link
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
-from rapport_campaign.store import plan, tracking
+from rapport_campaign.store import coupons, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.settings import key_bytes
 
 log = logging.get(__name__)
 
@@ -62,6 +64,7 @@ class Sender:
         self._settings = settings
         self._server = smtp_server(settings)
         self._signer = Signer(settings.secret_keys())
+        self._marks = Marks(key_bytes(settings.link_key))
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
 
@@ -108,7 +111,10 @@ class Sender:
         async with self._engine.begin() as tx:
             token = str(uuid.uuid4())
             batch = await self._dispatcher.claim(tx, self._settings.sender_batch, token)
-            await self._signer.learn(tx, {job.claimed.workspace for job in batch.jobs})
+            workspaces = {job.claimed.workspace for job in batch.jobs}
+            await self._signer.learn(tx, workspaces)
+            marked = await self._marks.add(tx, workspaces)
+        self._marks.committed(marked)
         if not batch.jobs:
             return batch.settled > 0
         metrics.IN_FLIGHT.inc(len(batch.jobs))
@@ -205,6 +211,8 @@ class Sender:
                     expired = await self._dispatcher.expire(tx)
                 async with self._engine.begin() as tx:
                     await self._dispatcher.withdraw(tx)
+                async with self._engine.begin() as tx:
+                    metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
                 if expired:

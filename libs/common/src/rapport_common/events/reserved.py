@@ -14,6 +14,9 @@ RESERVED_EVENTS: dict[str, str] = {
     "Email Sent": "campaign",
     "Email Opened": "campaign",
     "Email Link Clicked": "campaign",
+    "Email Bounced": "campaign",
+    "Email Complained": "campaign",
+    "Email Replied": "campaign",
     "Survey Answered": "feedback",
     "Case Opened": "feedback",
     "Case Closed": "feedback",
@@ -34,6 +37,7 @@ UNSEEN_EVENTS = frozenset(
         "Tier Lost",
         "Points Expiring",
         "Email Sent",
+        "Email Bounced",
         "Case Closed",
         "Case State Changed",
         "Case Overdue",
@@ -45,6 +49,9 @@ UNSEEN_EVENTS = frozenset(
     }
 )
 """Those in which the person did nothing: something was done to them, or time has passed."""
+
+MAIL_EVENTS = frozenset({"Email Opened", "Email Link Clicked"})
+"""Those that a machine may have made: then `machine` is true in their properties."""
 
 RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "system"})
 """Ids of sources: events of the services bear the service's name as their source."""

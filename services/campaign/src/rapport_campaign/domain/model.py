@@ -40,9 +40,11 @@ EXPRESS = ""
 class Campaign:
     """One message to everybody who enters a segment; once started its content never changes.
 
-    `job`: the one that plans for those who were in the segment at the start. `priority`: 0 to 100,
-    the greater goes first. `quiet_hours` in place of the workspace's. `topic_purpose`: what the
-    topic stood for when it was chosen.
+    `job`: the one that plans for those who were in the segment at the start. What it says may be
+    that of a version of a template; `languages` has it in others (JSON, see `domain.templates`),
+    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`).
+    `priority`: 0 to 100, the greater goes first. `quiet_hours` in place of the workspace's.
+    `topic_purpose`: what the topic stood for when it was chosen.
     """
 
     workspace: str
@@ -65,6 +67,11 @@ class Campaign:
     quiet_hours: Quiet | None = None
     topic: str | None = None
     topic_purpose: str | None = None
+    template_id: str | None = None
+    template_version: int | None = None
+    languages: str = "{}"
+    utm: str = "{}"
+    coupon_pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

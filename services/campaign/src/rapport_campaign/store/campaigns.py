@@ -16,17 +16,20 @@ from rapport_campaign.domain.quiet_hours import Quiet
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job, priority, CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose"
+    "archived_at, job, template_id::text AS template_id, template_version, "
+    "languages, utm, coupon_pool, priority, "
+    "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose"
 )
 _quiet = msgspec.json.Decoder(Quiet)
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job, priority, quiet_hours, topic, topic_purpose) "
+    "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
+    "priority, quiet_hours, topic, topic_purpose) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job, :priority, CAST(:quiet_hours AS json), :topic, "
-    ":topic_purpose)"
+    ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
+    ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose)"
 )
 
 
@@ -122,8 +125,10 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job, priority = :priority, "
-            "quiet_hours = CAST(:quiet_hours AS json), topic = :topic, "
+            "archived_at = :archived_at, job = :job, template_id = :template_id, "
+            "template_version = :template_version, languages = :languages, "
+            "utm = :utm, coupon_pool = :coupon_pool, "
+            "priority = :priority, quiet_hours = CAST(:quiet_hours AS json), topic = :topic, "
             "topic_purpose = :topic_purpose "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),

@@ -3,10 +3,13 @@
 from rapport_campaign.tables import (
     campaigns,
     contacts,
+    coupons,
     messages,
+    outcomes,
     people,
     permission,
     sender_domains,
+    templates,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -16,8 +19,11 @@ __all__ = [
     "SCHEMA",
     "campaigns",
     "contacts",
+    "coupons",
     "messages",
+    "outcomes",
     "people",
     "permission",
     "sender_domains",
+    "templates",
 ]

@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
+    Integer,
     SmallInteger,
     Table,
     Text,
@@ -41,9 +42,21 @@ Table(
     # What people may have said no to, and the purpose that it stood for when it was chosen.
     Column("topic", Text),
     Column("topic_purpose", Text),
+    # Whose words these are, and in which other languages it has them.
+    Column("template_id", Id),
+    Column("template_version", Integer),
+    Column("languages", Text, nullable=False, server_default=text("'{}'")),
+    Column("utm", Text, nullable=False, server_default=text("'{}'")),
+    Column("coupon_pool", Text),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),
+    Index(
+        "ix_campaign_template",
+        "workspace",
+        "template_id",
+        postgresql_where=text("template_id IS NOT NULL"),
+    ),
 )
 
 # Where tracked links lead to: a token names a row here, never an address.

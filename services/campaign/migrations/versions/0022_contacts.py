@@ -1,13 +1,13 @@
 """Caps, quiet hours, the contact log, the suppression list, and what campaigns say of these.
 
-Revision: 0020, follows 0019.
+Revision: 0022, follows 0021.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
