@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.messages import message_routes
@@ -14,7 +15,9 @@ from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
+from rapport_campaign.api.suppressions import suppression_routes
 from rapport_campaign.api.templates import template_routes
+from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
@@ -66,6 +69,9 @@ def routers(
         coupon_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         preference_routes(engine, renderer.office),
+        contact_rules_routes(engine),
+        suppression_routes(engine),
+        why_routes(engine),
         public_routes(engine, tracker, door),
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),

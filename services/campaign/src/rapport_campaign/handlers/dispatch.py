@@ -15,6 +15,7 @@ from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, 
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.render.compose import Job
@@ -27,6 +28,7 @@ from rapport_campaign.store import (
     people,
     plan,
     sending,
+    suppression_list,
     tracking,
 )
 from rapport_campaign.store.coupons import take_back
@@ -34,7 +36,7 @@ from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
 from rapport_common.events.consent import ConsentWord
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.follower.domain import Key
 from rapport_common.publisher import Publisher
@@ -98,13 +100,17 @@ class Dispatcher:
         lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
         runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
+        verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         personal = await chosen(tx, going, held, persons)
-        marks = [_mark(one, verdicts[one.send_key], personal.dry.get(one.key)) for one in runnable]
+        lacking = personal.dry
+        marks = [_mark(one, verdicts[one.send_key], lacking.get(one.key), now) for one in runnable]
+        said = [one for one in runnable if one.key not in lacking]
+        await noted(tx, said, verdicts, persons, now)
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in personal.dry]
+        going = [one for one in going if one.key not in lacking]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
@@ -129,6 +135,8 @@ class Dispatcher:
         # Refused for good: it is surely with nobody.
         await take_back(tx, [one.key for one in moved if one.after == "failed"])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
+        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
 
@@ -160,7 +168,9 @@ class Dispatcher:
             for one in claimed
             for address in _addresses(one, persons.get(one.key))
         ]
-        await locks.share_addresses(tx, addresses)
+        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
+        await locks.own_addresses(tx, addresses)
+        listings = await suppression_list.listings(tx, addresses, EMAIL_CHANNEL)
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
@@ -176,6 +186,7 @@ class Dispatcher:
                 suppressions=suppressions.get(one.workspace, {}),
                 now=now,
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
+                listings=listings.get(one.workspace, {}),
             )
             for one in claimed
         }
@@ -237,13 +248,16 @@ def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> l
     ]
 
 
-def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None) -> Mark:
+def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None, now: datetime) -> Mark:
     if lacking is not None:
         return Mark(claimed.key, "failed", lacking)
     if isinstance(verdict, Send):
         return Mark(claimed.key, "sending", address=verdict.address)
     if isinstance(verdict, Suppress):
         return Mark(claimed.key, "suppressed", verdict.reason)
+    if verdict.until is not None:
+        seconds = max((verdict.until - now).total_seconds(), 0.0)
+        return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
 

@@ -2,6 +2,7 @@
 
 from rapport_campaign.tables import (
     campaigns,
+    contacts,
     coupons,
     messages,
     outcomes,
@@ -17,6 +18,7 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "contacts",
     "coupons",
     "messages",
     "outcomes",
