@@ -241,7 +241,9 @@ class Apns(Vendor):
                     answer, mood = self.decided(asked)
                     if mood.drops:
                         return
-                    if not mood.silent:
+                    if mood.silent:
+                        self.is_silent.set()
+                    else:
                         _answered(connection, event.stream_id, answer)
 
 

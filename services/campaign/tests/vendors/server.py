@@ -82,6 +82,7 @@ class Vendor(ABC):
         self.asked: list[Asked] = []
         self.moods: deque[Mood] = deque()
         self.code: str | None = None
+        self.is_silent = asyncio.Event()
         self.port = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,7 +145,8 @@ class Vendor(ABC):
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            # The end of the server, too, is no error of a connection.
+            with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                 await self.speak(reader, writer)
         finally:
             self._tasks.discard(task)
@@ -157,6 +159,7 @@ class Vendor(ABC):
             if mood.drops:
                 return
             if mood.silent:
+                self.is_silent.set()
                 await asyncio.Event().wait()
             for _ in range(mood.times):
                 writer.write(_written(answer))

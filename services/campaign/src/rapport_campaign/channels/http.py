@@ -7,7 +7,7 @@ follows no redirection, uses no proxies of the environment, and reads at most so
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -88,10 +88,20 @@ class Reply:
 class Http:
     """Speaks to providers, keeping connections open for a while."""
 
-    def __init__(self, own: Sequence[Network] = (), *, seconds: float = SECONDS) -> None:
-        """`own`: networks that may be spoken to though they are private, by plain http, too."""
+    def __init__(
+        self,
+        own: Sequence[Network] = (),
+        *,
+        seconds: float = SECONDS,
+        limit: Callable[[float], asyncio.Timeout] = asyncio.timeout,
+    ) -> None:
+        """`own`: networks that may be spoken to though they are private, by plain http, too.
+
+        `limit` makes what ends a request after so many seconds.
+        """
         self.own = own
         self._seconds = seconds
+        self._limit = limit
         self._pools: dict[int, httpcore.AsyncConnectionPool] = {}
         self._opening = asyncio.Lock()
 
@@ -108,7 +118,7 @@ class Http:
         pool = await self._pool(request.version)
         under_way = _Progress()
         try:
-            async with asyncio.timeout(self._seconds):
+            async with self._limit(self._seconds):
                 return await self._exchange(pool, request, under_way)
         except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
             message = str(error) if isinstance(error, ForbiddenAddressError) else _named(error)
