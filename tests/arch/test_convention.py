@@ -62,6 +62,7 @@ KEYED = {
     "/v1/computed-traits/{name}/history": "version",
     "/v1/traits": "name",
     "/v1/sender-domains": "domain",
+    "/v1/vendors": "name",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
@@ -149,6 +150,7 @@ SAFE_AGAIN = {
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
+    "/v1/provider-accounts": "a name is taken once (409 with the id)",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

@@ -43,6 +43,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
     },
     "campaign": {
+        "channels": "the providers of all channels but e-mail, behind one contract",
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",
         "resolving.py": "the DNS by which sender domains are checked",

@@ -51,6 +51,13 @@ CODES: dict[str, Codes] = {
     "whatsapp": whatsapp.CODES,
 }
 ODD = ("+1\r\nX-Evil: 1", "", "\0", "\ud800", "../../x", "你好", "{}", "[1]")
+ODD_ANSWERS: tuple[dict[str, Any], ...] = (
+    {"code": {"a": 1}},
+    {"error": "x"},
+    {"Response": 7},
+    {"errcode": [1]},
+    {"error": []},
+)
 EVERY = pytest.mark.parametrize("name", sorted(KINDS))
 
 
@@ -273,13 +280,7 @@ async def test_what_is_huge_is_not_read(line: Line, status: int) -> None:
 
 @EVERY
 async def test_what_no_server_should_say(line: Line) -> None:
-    for body in (
-        {"code": {"a": 1}},
-        {"error": "x"},
-        {"Response": 7},
-        {"errcode": [1]},
-        {"error": []},
-    ):
+    for body in ODD_ANSWERS:
         outcome = await line.send(Mood(said(418, body)))
         assert outcome.result == "failed"
 

@@ -11,7 +11,7 @@ from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.segments import Arrivals
+from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -51,10 +51,9 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     works = Works(process.engine, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
-    process.workers.append(Sender(process.engine, sending, lanes, settings))
+    keeper = Keeper.of(process.engine, settings)
+    process.workers += [Sender(process.engine, sending, lanes, settings), keeper]
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
-    url = settings.database_url.get_secret_value()
-    arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    process.routers += routers(process.api_engine, listening, reader, arrivals, settings)
+    process.routers += routers(process.api_engine, listening, reader, keeper.carriers, settings)
     return process.api()

@@ -122,6 +122,7 @@ class PushService(Vendor):
     name, at_once = "web_push", True
 
     @property
+    @override
     def address(self) -> str:  # type: ignore[override] # where it is is known once it runs
         point = BROWSER.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         keys = {"p256dh": unpadded(point), "auth": unpadded(AUTH)}

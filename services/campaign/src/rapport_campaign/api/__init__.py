@@ -7,8 +7,11 @@ from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
+from rapport_campaign.api.texting import texting_routes
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
@@ -34,19 +37,21 @@ def routers(
     engine: AsyncEngine,
     listening: Listeners,
     renderer: Renderer,
-    arrivals: Arrivals,
+    carriers: Carriers,
     settings: Settings,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links.
 
-    `listening` are made by `listeners`.
+    `listening` are made by `listeners`; `carriers` carry what is no e-mail.
     """
     tracker, preferences, opt_ins = listening
     door = Door(renderer.office.link_key, settings.proxies())
     return [
-        operator_routes(engine, renderer, arrivals),
+        operator_routes(engine, renderer, Arrivals.of(engine, settings)),
         brand_routes(engine, SCHEMA, "campaigns"),
         sender_domain_routes(engine, means_of(settings)),
+        provider_routes(engine, carriers),
+        texting_routes(engine),
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, renderer.office.link_key),
         preference_pages(engine, preferences, door),

@@ -73,7 +73,7 @@ def next_step(
     outcome: Outcome, *, attempt: int, max_attempts: int, first_delay: float, jitter: float
 ) -> Step:
     """The row after an attempt. `attempt` counts from 1; `jitter` is in [0, 1)."""
-    reason = _clean(outcome.reason)
+    reason = said(outcome.reason)
     if outcome.result == "released":
         return Step("planned", reason, max(RELEASE_SECONDS, outcome.wait), counts=False)
     if outcome.result == "retry":
@@ -90,7 +90,7 @@ def backoff(attempt: int, first_delay: float, jitter: float) -> float:
     return delay * (0.5 + jitter)
 
 
-def _clean(reason: str | None) -> str | None:
+def said(reason: str | None) -> str | None:
     """Servers say anything: no NUL (Postgres refuses it), no lone surrogates, and not a novel."""
     if reason is None:
         return None

@@ -1,6 +1,13 @@
 """The tables of schema `campaign`."""
 
-from rapport_campaign.tables import campaigns, messages, people, permission, sender_domains
+from rapport_campaign.tables import (
+    campaigns,
+    messages,
+    people,
+    permission,
+    providers,
+    sender_domains,
+)
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
 __all__ = [
@@ -11,5 +18,6 @@ __all__ = [
     "messages",
     "people",
     "permission",
+    "providers",
     "sender_domains",
 ]
