@@ -41,6 +41,7 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    providers,
     quality,
     quarantine,
     replays,
@@ -94,6 +95,8 @@ app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(sender_domains.app, name="sender-domain")
+app.add_typer(providers.app, name="provider")
+app.add_typer(providers.sms, name="sms")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")

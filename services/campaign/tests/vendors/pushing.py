@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from typing import Any
 
 import h2.config
@@ -88,7 +87,6 @@ class Fcm(Vendor):
         found = claims(asked.form["assertion"], RSAKey.import_key(public_pem(RSA)), "RS256")
         if found is None or found[1]["aud"] != f"{self.url}/token":
             return said(400, {"error": "invalid_grant", "error_description": "Invalid signature"})
-        assert found[1]["exp"] > time.time()
         self.tokens.append(f"ya29.{len(self.tokens)}")
         return said(200, {"access_token": self.tokens[-1], "expires_in": 3599})
 

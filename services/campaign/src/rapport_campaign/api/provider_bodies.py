@@ -40,6 +40,37 @@ _WEBHOOK: JsonDict = {
     "settings": {"url": "https://crm.example.com/hook"},
     "secrets": {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAAAA"},
 }
+_SHOWN: JsonDict = {
+    "id": "0199d0e2-2b00-7000-8000-000000000001",
+    "name": "Twilio",
+    "channel": "sms",
+    "vendor": "twilio",
+    "settings": {"account_sid": "AC00000000000000000000000000000000", "from": "Shop"},
+    "secrets": ["auth_token"],
+    "state": "active",
+    "version": 1,
+    "per_second": 10,
+    "burst": 10,
+    "priority": 100,
+    "currency": "EUR",
+    "prices": [{"prefix": "49", "amount": "0.07"}],
+    "warmup": {"starts_on": "2026-01-31", "first": 50, "growth": 2, "enough": 10000},
+    "standing": {
+        "state": "left_alone",
+        "reason": "401 20003 Authenticate",
+        "until_at": "2026-01-31T09:31:00Z",
+        "used_today": 12,
+        "allowed_today": 50,
+    },
+    "check": {
+        "result": "refused",
+        "reason": "401 20003 Authenticate",
+        "at": "2026-01-31T09:30:00Z",
+    },
+    "created_at": "2026-01-31T09:00:00Z",
+    "created_by": "ada",
+    "changed_at": "2026-01-31T09:00:00Z",
+}
 _CHANGE: JsonDict = {"version": 1, "state": "paused"}
 
 
@@ -121,6 +152,8 @@ class ShownCheck(BaseModel):
 
 class ShownProviderAccount(_Paced):
     """An account. Of its secrets only the names are shown."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _SHOWN})
 
     id: str
     name: str
