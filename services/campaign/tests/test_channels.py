@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -382,3 +383,12 @@ async def test_a_token_is_asked_for_once_and_again_when_it_is_refused(line: Line
     assert {one.result for one in outcomes} == {"sent"}
     assert len(vendor.tokens) == 3
     assert len(vendor.taken) == 10
+
+
+def test_the_guide_tells_every_code() -> None:
+    page = (Path(__file__).parents[3] / "docs/guides/channels.md").read_text()
+    for name, codes in CODES.items():
+        [row] = [line for line in page.splitlines() if line.startswith(f"| {name} | ")]
+        known = codes if name != "tencent" else tencent.CODES
+        assert [code for code in known if f"`{code}`" not in row] == [], name
+        assert row.count("`") == 2 * len(known), name
