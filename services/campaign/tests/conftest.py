@@ -60,6 +60,7 @@ from rapport_common.kafka.batch import Record, Subscription
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
+from rapport_common.outside.addresses import networks
 from rapport_common.publisher import Publisher
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import (
@@ -233,7 +234,9 @@ class Ledger:
         self._engine = engine
 
     async def rows(self, where: str = "true") -> list[dict[str, Any]]:
-        return await self.query(f"SELECT * FROM campaign.message WHERE {where} ORDER BY send_key")
+        return await self.query(
+            f"SELECT * FROM campaign.every_message WHERE {where} ORDER BY send_key"
+        )
 
     async def states(self) -> dict[str, int]:
         rows = await self.rows()
@@ -250,6 +253,24 @@ class Ledger:
         """The records in the outbox, in their order."""
         async with self._engine.begin() as tx:
             return await waiting(tx, "campaign")
+
+
+async def taken(engine: AsyncEngine, token: str, lease: str, address: str | None = None) -> None:
+    """All that is planned is in the hands of a sender, until `lease` (SQL)."""
+    columns = (
+        "workspace, send_key, planned_at, kind, purpose, campaign_id, occasion, step, channel, "
+        "profile_id, traceparent, queue, needed_version, waits"
+    )
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "WITH gone AS (DELETE FROM campaign.plan RETURNING *) "
+                f"INSERT INTO campaign.sending ({columns}, to_address, attempt, token, "
+                f"lease_until) SELECT {columns}, coalesce(CAST(:address AS text), to_address), "
+                f"attempt + 1, CAST(:token AS uuid), {lease} FROM gone"
+            ),
+            {"token": token, "address": address},
+        )
 
 
 def quick_settings(smtp_port: int, **more: Any) -> Settings:
@@ -270,7 +291,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 
 
 def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
-    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, settings)
+    http = Http(networks("127.0.0.0/8"))
+    carriers = Carriers(http, settings.provider_keys())
+    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, carriers, settings)
 
 
 def publisher() -> Publisher:

@@ -83,7 +83,7 @@ class Service:
 
     async def until_its_leases_are_over(self) -> None:
         connection = await asyncpg.connect(self._environment["RAPPORT_DATABASE_URL"])
-        running = "SELECT 1 FROM campaign.message WHERE state = 'sending' AND lease_until > now()"
+        running = "SELECT 1 FROM campaign.sending WHERE lease_until > now()"
         async with asyncio.timeout(HANG_SECONDS):
             while await connection.fetchval(running):
                 await between_looks()

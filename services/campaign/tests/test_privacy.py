@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from services.campaign.tests.conftest import taken
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.telling import rows_of, tells_nothing
 
@@ -85,11 +86,7 @@ async def test_what_is_on_its_way_is_uncertain_and_nobody_tells_of_it(
     await scenario.topics.requested("r1", profile_id=ADA)
     (planned,) = await scenario.ledger.rows()
     token = "0190a5c0-0000-7000-8000-0000000000f1"
-    async with engine.begin() as tx:
-        await tx.exec_driver_sql(
-            f"UPDATE campaign.message SET state = 'sending', token = '{token}', "
-            f"to_address = '{MAIL}', lease_until = now() + interval '1 minute'"
-        )
+    await taken(engine, token, "now() + interval '1 minute'", MAIL)
     await ask(forgetting, engine, wish())
     (row,) = await scenario.ledger.rows()
     assert (row["state"], row["token"], row["reason"]) == ("uncertain", None, "erased")

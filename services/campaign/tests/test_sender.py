@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from services.campaign.tests.conftest import taken
 from tests.support.locks import somebody_waits
 from tests.support.waiting import HANG_SECONDS, between_looks
 
@@ -330,11 +331,8 @@ async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(scenario: An
     await scenario.topics.person("p1", "slow@example.com")
     await scenario.topics.entered("p1")
     # The first process claims and dies; its row says so until the lease ends.
-    await ledger_exec(
-        scenario.engine,
-        "UPDATE campaign.message SET state = 'sending', attempt = 1, "
-        "token = '22222222-2222-2222-2222-222222222222', lease_until = now() - interval '1 s'",
-    )
+    token = "22222222-2222-2222-2222-222222222222"
+    await taken(scenario.engine, token, "now() - interval '1 s'")
     async with scenario.sending():
         assert await scenario.settled() == {"uncertain": 1}
     assert not await scenario.turn()
@@ -373,7 +371,7 @@ async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(scenar
     async with scenario.engine.begin() as tx:
         (job,) = (await dispatcher.claim(tx, 10, mine)).jobs
     await ledger_exec(
-        scenario.engine, "UPDATE campaign.message SET lease_until = now() - interval '1 s'"
+        scenario.engine, "UPDATE campaign.sending SET lease_until = now() - interval '1 s'"
     )
     async with scenario.engine.begin() as tx:
         assert await dispatcher.expire(tx) == 1

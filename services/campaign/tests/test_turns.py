@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Claimed, Kind
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import sending
+from rapport_campaign.store import plan, sending
 from rapport_campaign.store.sending import Mark
 
 BATCH = 5
@@ -59,11 +59,11 @@ async def planned(
     """So many messages of a campaign, or so many requests; due in so many seconds."""
     await tx.execute(
         text(
-            "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
-            "occasion, step, channel, profile_id, needed_version, state, next_attempt_at, "
+            "INSERT INTO campaign.plan (workspace, send_key, kind, queue, purpose, campaign_id, "
+            "occasion, step, channel, profile_id, needed_version, due_at, "
             "planned_at) SELECT :workspace, gen_random_uuid(), CASE WHEN :queue = '' "
             "THEN 'request' ELSE 'entry' END, :queue, 'promotion', CAST(:campaign AS uuid), "
-            "gen_random_uuid(), '1', 'email', 'p', 1, 'planned', "
+            "gen_random_uuid(), '1', 'email', 'p', 1, "
             "now() + make_interval(secs => :due) + n * interval '1 us', now() "
             "FROM generate_series(1, :count) AS n"
         ),
@@ -85,7 +85,7 @@ class Senders:
         self.turn = Turn()
 
     async def claim(self) -> list[Claimed]:
-        found = await sending.claim(self._tx, BATCH, self.turn)
+        found = await plan.claim(self._tx, BATCH, self.turn)
         if found:
             self.turn = self.turn.followed_by(found[0].workspace, found[0].kind)
             marks = [Mark(one.key, "suppressed", "test") for one in found]
@@ -159,15 +159,15 @@ async def test_express_messages_and_campaigns_do_not_wait_for_each_other(scenari
 @pytest.mark.integration
 async def test_a_batch_is_filled_from_whoever_has_something(scenario: Any) -> None:
     async with scenario.engine.begin() as tx:
-        assert not await sending.anything_due(tx)
+        assert not await plan.anything_due(tx)
         for name in ("a", "b", "c"):
             await planned(tx, name, 1, await running(tx, name))
             await planned(tx, name, 1)
             await planned(tx, name, 3, due=60)
         senders = Senders(tx)
-        assert await sending.anything_due(tx)
+        assert await plan.anything_due(tx)
         assert [len(await senders.claim()) for _ in range(3)] == [5, 1, 0]
-        assert not await sending.anything_due(tx)
+        assert not await plan.anything_due(tx)
 
 
 @pytest.mark.integration
@@ -179,10 +179,10 @@ async def test_a_claim_reads_nothing_that_is_not_due(scenario: Any) -> None:
             await planned(tx, name, 2000, campaign, due=3600)
             await planned(tx, name, 2000, due=3600)
             await planned(tx, name, 3, campaign)
-        await tx.execute(text("ANALYZE campaign.message"))
+        await tx.execute(text("ANALYZE campaign.plan"))
         before = await read(tx)
-        assert len(await sending.claim(tx, BATCH, Turn())) == BATCH
-        assert await sending.anything_due(tx)
+        assert len(await plan.claim(tx, BATCH, Turn())) == BATCH
+        assert await plan.anything_due(tx)
         assert await read(tx) - before < 100
 
 
@@ -191,7 +191,7 @@ async def read(tx: AsyncConnection) -> int:
     found = await tx.scalar(
         text(
             "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables "
-            "WHERE schemaname = 'campaign' AND relname = 'message'"
+            "WHERE schemaname = 'campaign' AND relname = 'plan'"
         )
     )
     return int(found or 0)

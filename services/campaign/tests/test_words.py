@@ -26,8 +26,8 @@ def test_a_message_goes_into_the_queue_of_its_campaign_and_others_past_all_of_th
 
 
 def test_one_occasion_is_one_send_and_another_is_another() -> None:
-    assert new("entry", "c1").send_key == send_key("acme", "c1", "entry-1", "p1")
-    assert new("request", None).send_key == send_key("acme", "request", "entry-1", "p1")
+    assert new("entry", "c1").send_key == send_key("acme", "c1", "entry-1")
+    assert new("request", None).send_key == send_key("acme", "request", "entry-1")
     assert len({new("entry", "c1").send_key, new("entry", "c2").send_key}) == 2
 
 

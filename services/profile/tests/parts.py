@@ -6,7 +6,8 @@ from services.profile.tests.people import START
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_profile.domain.months import Month
+from rapport_common.months import Month
+from rapport_profile.store.timeline_parts import TIMELINE
 
 FIRST, LAST = Month(2025, 12), Month(2026, 3)
 PARTS = text(
@@ -45,7 +46,7 @@ async def fresh_parts(engine: AsyncEngine, first: Month = FIRST, last: Month = L
         await _part(tx, "timeline_early", "MINVALUE", f"'{first.start}'")
         month = first
         while month <= last:
-            await _part(tx, month.table, f"'{month.start}'", f"'{month.following.start}'")
+            await _part(tx, TIMELINE.part(month), f"'{month.start}'", f"'{month.following.start}'")
             month = month.following
         await _part(tx, "timeline_late", f"'{month.start}'", "MAXVALUE")
 

@@ -9,7 +9,6 @@ from services.profile.tests.people import START, event
 
 from rapport_profile.domain.filtering import ANYTHING, Wanted
 from rapport_profile.domain.groups.facts import happened_in
-from rapport_profile.domain.months import Month, lacking, month_named, month_of, over
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.timeline_rules import (
     MAX_CLASSES,
@@ -119,19 +118,6 @@ def test_rules_that_can_not_be(classes: list[EventClass], where: str) -> None:
     with pytest.raises(RulesError) as refused:
         checked(TimelineRules(tuple(classes)))
     assert refused.value.where == where
-
-
-def test_months_follow_each_other() -> None:
-    december = Month(2025, 12)
-    assert december.following == Month(2026, 1) == month_of(START)
-    assert december.table == "timeline_2025_12"
-    assert month_named(december.table) == december
-    assert month_named("timeline_late") is None
-    assert lacking(december, START) == [Month(2026, number) for number in (1, 2, 3, 4)]
-    assert lacking(Month(2026, 4), START) == []
-    known = [december, Month(2026, 1)]
-    assert over(known, START) == [december]
-    assert over(known, START - timedelta(microseconds=1)) == []
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from tests.support.api import patient_app
 from tests.support.waiting import eventually
 
 from rapport_common.limits import WorkspaceLimit
+from rapport_common.months import Month
 from rapport_common.routes import add_routes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
-from rapport_profile.domain.months import Month
 from rapport_profile.handlers import timeline as handler
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads, timeline

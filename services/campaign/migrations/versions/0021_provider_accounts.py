@@ -1,6 +1,6 @@
-"""Accounts with providers of channels, how they stand, and what went by them.
+"""Accounts with providers of channels, what went by them, and campaigns by other channels.
 
-Revision: 0021, follows 0018.
+Revision: 0021, follows 0019.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
@@ -19,6 +19,13 @@ ZERO = sa.text("0")
 
 
 def upgrade() -> None:
+    email = sa.text("'email'")
+    op.add_column(
+        "campaign",
+        sa.Column("channel", sa.Text(), nullable=False, server_default=email),
+        schema=SCHEMA,
+    )
+    op.add_column("campaign", sa.Column("content", sa.JSON()), schema=SCHEMA)
     _accounts()
     _standings()
     op.create_table(
@@ -119,3 +126,5 @@ def downgrade() -> None:
     op.drop_table("delivery", schema=SCHEMA)
     op.drop_table("provider_standing", schema=SCHEMA)
     op.drop_table("provider_account", schema=SCHEMA)
+    op.drop_column("campaign", "content", schema=SCHEMA)
+    op.drop_column("campaign", "channel", schema=SCHEMA)

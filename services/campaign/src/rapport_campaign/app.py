@@ -12,6 +12,7 @@ from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -31,8 +32,9 @@ async def run() -> None:
     """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    office, count = settings.office(), 1 + settings.sender_lanes
-    renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
+    renderers = Renderer.several(
+        1 + settings.sender_lanes, settings.office(), settings.render_seconds
+    )
     try:
         await process.run(assemble(process, settings, renderers))
     finally:
@@ -52,7 +54,8 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
     keeper = Keeper.of(process.engine, settings)
-    process.workers += [Sender(process.engine, sending, lanes, settings), keeper]
+    sender = Sender(process.engine, sending, lanes, keeper.carriers, settings)
+    process.workers += [sender, keeper, Upkeep(process.engine)]
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     process.routers += routers(process.api_engine, listening, reader, keeper.carriers, settings)

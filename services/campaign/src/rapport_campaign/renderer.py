@@ -15,12 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Self
 
 import msgspec
 
 from rapport_campaign.domain.model import Campaign, Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
+from rapport_campaign.render.saying import Said
 from rapport_campaign.render.templates import Problem, TemplateError, problems
 
 LENGTH = 4
@@ -69,6 +70,7 @@ class _Answer(msgspec.Struct, frozen=True):
     """What comes back for one job or template."""
 
     mail: Mail | None = None
+    said: Said | None = None
     problems: list[Problem] = []
     refused: str | None = None
 
@@ -77,7 +79,7 @@ class RendererError(RuntimeError):
     """A renderer can't be started."""
 
 
-Answer = Mail | Refusal
+Answer = Mail | Said | Refusal
 NotYet = Literal["not yet"]
 NOT_YET: NotYet = "not yet"
 
@@ -95,6 +97,11 @@ class Renderer:
     patience: float = 30.0
     _process: asyncio.subprocess.Process | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    def several(cls, number: int, office: Office, seconds: float) -> list[Self]:
+        """So many of them, all alike."""
+        return [cls(office, seconds) for _ in range(number)]
 
     async def compose(
         self, jobs: Sequence[Job], now: datetime, *, until: float
@@ -220,7 +227,7 @@ def _rest(batch: _Batch, done: int) -> _Batch:
 def _outcome(answer: _Answer | None) -> Answer | NotYet:
     if answer is None:
         return NOT_YET
-    return answer.mail or Refusal(answer.refused or "not rendered")
+    return answer.mail or answer.said or Refusal(answer.refused or "not rendered")
 
 
 def _hung(error: BaseException) -> str:
@@ -273,7 +280,8 @@ def _answered(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answ
             return _Answer(problems=problems(asked.text, html=asked.html))
         campaign = batch.campaigns[asked.campaign] if asked.campaign is not None else None
         job = Job(asked.claimed, asked.address, asked.state, campaign, asked.content)
-        return _Answer(mail=composer.compose(job, batch.now))
+        made = composer.compose(job, batch.now)
+        return _Answer(said=made) if isinstance(made, Said) else _Answer(mail=made)
     except TemplateError as error:
         return _Answer(refused=error.told)
     except Exception as error:  # noqa: BLE001 - one mail, and the next is none of its business

@@ -1,19 +1,13 @@
 """What is sent by channels other than e-mail, as operators write it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
-from rapport_campaign.domain.parcels import (
-    Channel,
-    Content,
-    Notification,
-    Post,
-    Templated,
-    Text,
-)
+from rapport_campaign.domain.parcels import Channel, Content
+from rapport_campaign.domain.saying import content_of, lacking
 from rapport_common.errors import InvalidRequestError
 from rapport_common.operator.texts import StorableText
 
@@ -39,24 +33,22 @@ class ContentBody(BaseModel):
     template: Annotated[StorableText, Field(max_length=200)] = ""
     language: str = Field("en", pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z]{2,4})?$")
     parameters: Values = Field(default_factory=dict)
-    url: str = Field("", max_length=2000, pattern=r"^(https?://[!-~]+)?$")
+    url: str = Field("", max_length=2000, pattern=r"^(https?://[^\x00-\x1f]+|[{][{].*[}][}].*)?$")
     type: str = Field("message", pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=100)
+
+    def require(self, channel: Channel) -> None:
+        """ValueError where a part is missing that the channel needs."""
+        missing = lacking(channel, self.model_dump(exclude={"parameters"}))
+        if missing is not None:
+            message = "content.{name} is needed for {channel}"
+            raise PydanticCustomError("needed", message, {"name": missing, "channel": channel})
 
     def content(self, channel: Channel) -> Content:
         """The same for a channel; InvalidRequestError names what it lacks."""
-        if channel == "sms":
-            self._require("text" if not self.template else "template", channel)
-            return Text(self.text, self.template, self.parameters)
-        if channel in {"push", "web_push"}:
-            self._require("title", channel)
-            return Notification(self.title, self.text, self.url, self.parameters)
-        if channel == "webhook":
-            return Post(self.type, msgspec.json.encode(self.parameters))
-        self._require("template", channel)
-        return Templated(self.template, self.language, self.parameters, self.url)
-
-    def _require(self, name: Literal["text", "title", "template"], channel: Channel) -> None:
-        if not getattr(self, name).strip():
-            message = f"content.{name} is needed for {channel}."
-            problem = {"path": f"content.{name}", "message": "is needed"}
+        parts = self.model_dump(exclude={"parameters"})
+        missing = lacking(channel, parts)
+        if missing is not None:
+            message = f"content.{missing} is needed for {channel}."
+            problem = {"path": f"content.{missing}", "message": "is needed"}
             raise InvalidRequestError(message, details={"problems": [problem]})
+        return content_of(channel, parts, self.parameters)

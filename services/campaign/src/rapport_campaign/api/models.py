@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from rapport_campaign.api.contents import ContentBody
 from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
 from rapport_campaign.domain.segments import Segment, idle_reason
@@ -51,6 +52,7 @@ SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
+CampaignChannel = Literal["email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook"]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 
@@ -87,12 +89,39 @@ class NewCampaign(BaseModel):
     name: Line
     segment_id: SegmentId
     purpose: Purpose
-    from_address: Sender
-    subject: Annotated[Template, Field(max_length=1000)]
-    html: Template
+    from_address: Sender | None = Field(None, description="needed for e-mail, as the next two")
+    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    html: Template | None = None
     text: Template | None = None
     allow_old_events: bool = False
     include_existing: bool = False
+    channel: CampaignChannel = Field("email", description="it stays what it is made for")
+    content: ContentBody | None = Field(None, description="what it says by another channel")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        mails = ("from_address", "subject", "html")
+        needed = mails if self.channel == "email" else ("content",)
+        for name in needed:
+            if getattr(self, name) is None:
+                message = "{name} is needed for {channel}"
+                raise PydanticCustomError(
+                    "needed", message, {"name": name, "channel": self.channel}
+                )
+        other = "content" if self.channel == "email" else "html"
+        if getattr(self, other) is not None:
+            message = "{name} is not for {channel}"
+            raise PydanticCustomError("other", message, {"name": other, "channel": self.channel})
+        if self.content is not None and self.channel != "email":
+            self.content.require(self.channel)
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """As campaigns are kept."""
+        found = self.model_dump(exclude={"content"})
+        for name in ("from_address", "subject", "html"):
+            found[name] = found[name] or ""
+        return {**found, "content": self.content and self.content.model_dump_json()}
 
 
 class CampaignChange(BaseModel):
@@ -109,6 +138,7 @@ class CampaignChange(BaseModel):
     text: Template | None = Field(default=None, description="null: made of the page")
     allow_old_events: bool | None = None
     include_existing: bool | None = None
+    content: ContentBody | None = Field(None, description="of a campaign by another channel")
 
     @model_validator(mode="after")
     def _only_the_text_can_go(self) -> Self:
@@ -120,7 +150,8 @@ class CampaignChange(BaseModel):
 
     def changes(self) -> dict[str, Any]:
         """The fields that were given; only the text can be taken away."""
-        return self.model_dump(include=self.model_fields_set)
+        found = self.model_dump(include=self.model_fields_set)
+        return {**found, "content": self.content.model_dump_json()} if self.content else found
 
 
 class TestSend(BaseModel):
@@ -129,7 +160,7 @@ class TestSend(BaseModel):
     __test__ = False
     model_config = ConfigDict(extra="forbid")
 
-    to: Recipient
+    to: Annotated[StorableText, Field(min_length=1, max_length=4000)]
     profile_id: Line | None = None
 
 
@@ -144,6 +175,7 @@ class CampaignBrief(BaseModel):
         description="Why nobody comes to it any more: its segment is archived, or not active."
     )
     purpose: Purpose
+    channel: str
     from_address: str
     subject: str
     allow_old_events: bool
@@ -160,6 +192,7 @@ class CampaignView(CampaignBrief):
 
     html: str
     text: str | None
+    content: ContentBody | None
     counts: dict[MessageState, int]
 
 
@@ -220,11 +253,12 @@ def message_view(row: Any) -> MessageView:
 
 
 def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
-    fields = asdict(campaign)
+    fields, content = asdict(campaign), campaign.content
     return {
         "id": fields.pop("campaign_id"),
         "job_id": fields.pop("job"),
         "segment_name": segment.name if segment else None,
         "reason": idle_reason(campaign.state, campaign.segment_id, segment),
         **fields,
+        "content": content and ContentBody.model_validate_json(content),
     }

@@ -28,7 +28,7 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, segments
+from rapport_campaign.store import campaigns, ledger, segments
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -87,12 +87,13 @@ def _create_route(
         is not there, is refused.
         """
         await require_usable(renderer, body.model_dump())
+        given = body.fields()
         campaign = Campaign(
             workspace=caller.workspace,
             campaign_id=str(uuid.uuid4()),
             state="draft",
             created_at=clock.now(),
-            **body.model_dump(),
+            **given,
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
@@ -169,19 +170,20 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
     async def messages(
         campaign_id: str, caller: Reader, page: Paging, state: MessageState | None = None
     ) -> dict[str, Any]:
-        """The newest messages, test sends marked as such."""
-        after = page.after(datetime, str)
+        """Its messages: those that wait, as they are due; those on their way; those that have
+        ended, newest first. Test sends are marked as such.
+        """
+        after = page.after(int, datetime, str)
         async with engine.begin() as tx:
             campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
-            rows = await campaigns.messages(
+            rows = await operate.messages(
                 tx,
-                caller.workspace,
-                campaign.campaign_id,
+                campaign,
                 state=state,
-                after=(after[0], after[1]) if after else None,
+                after=(after[0], ledger.Place(*after[1:])) if after else None,
                 limit=page.ask,
             )
-        return page.answer(rows, key=lambda row: [row.planned_at, row.send_key], show=message_view)
+        return page.answer(rows, key=lambda row: row[0], show=lambda row: message_view(row[1]))
 
 
 def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:
@@ -241,6 +243,6 @@ def known_id(text: str) -> str:
 
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
-    counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
+    counts = await ledger.of_campaign(tx, campaign.workspace, campaign.campaign_id)
     key = (campaign.workspace, campaign.segment_id)
     return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)

@@ -21,7 +21,7 @@ from rapport_common.outside.addresses import Network, UnusableUrlError, require_
 from rapport_common.outside.connecting import ForbiddenAddressError, Guarded
 
 MOST_ANSWER = 64 * 1024
-SECONDS = 30.0
+SECONDS = 15.0
 """Of a request as a whole: who drips an answer byte by byte gets no more."""
 CONNECT_SECONDS = 5.0
 _CONNECTIONS, _IDLE, _IDLE_SECONDS = 64, 32, 20.0

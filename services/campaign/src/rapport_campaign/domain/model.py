@@ -38,7 +38,8 @@ EXPRESS = ""
 class Campaign:
     """One message to everybody who enters a segment; once started its content never changes.
 
-    `job`: the one that plans for those who were in the segment at the start.
+    `job`: the one that plans for those who were in the segment at the start. `content`: what it
+    says by a channel other than e-mail, as JSON of templates by the names of their parts.
     """
 
     workspace: str
@@ -57,6 +58,8 @@ class Campaign:
     started_at: datetime | None = None
     archived_at: datetime | None = None
     job: str | None = None
+    channel: str = EMAIL_CHANNEL
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,12 @@ class NewMessage:
     state: Literal["planned", "suppressed", "uncertain"] = "planned"
     reason: str | None = None
     traceparent: str | None = None
+    channel: str = EMAIL_CHANNEL
 
     @property
     def send_key(self) -> str:
         """SHA-256, hex, of what makes this send the same send."""
-        return send_key(
-            self.workspace, self.campaign_id or self.kind, self.occasion, self.profile_id
-        )
+        return send_key(self.workspace, self.campaign_id or self.kind, self.occasion)
 
     @property
     def queue(self) -> str:
@@ -122,6 +124,7 @@ class Claimed:
     waits: int
     traceparent: str | None
     waited: timedelta
+    channel: str = EMAIL_CHANNEL
 
     @property
     def key(self) -> MessageKey:
@@ -181,8 +184,12 @@ class Person:
     gone: bool = False
 
 
-def send_key(workspace: str, campaign: str, occasion: str, profile_id: str) -> str:
-    """The same for the same (workspace, campaign, occasion, step, profile, channel), for ever."""
-    # A JSON array: no choice of values can make two different keys meet.
-    parts = [workspace, campaign, occasion, ONLY_STEP, profile_id, EMAIL_CHANNEL]
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+def send_key(workspace: str, campaign: str, occasion: str) -> str:
+    """The same for the same (workspace, campaign, occasion, step, channel), for ever; hex.
+
+    An occasion is one person's: so no merge makes a second send of it, whichever record comes
+    first. SHA-256 of the parts, each behind its number of characters and a colon.
+    """
+    parts = (workspace, campaign, occasion, ONLY_STEP, EMAIL_CHANNEL)
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()

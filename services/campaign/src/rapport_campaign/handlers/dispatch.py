@@ -10,13 +10,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose, State
-from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
+from rapport_campaign.domain.permission import (
+    PermissionPolicy,
+    Send,
+    Suppress,
+    Suppressions,
+    Verdict,
+    decide,
+)
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.handlers.ledger import count
 from rapport_campaign.render.compose import Job
-from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
+from rapport_campaign.store import (
+    campaigns,
+    contents,
+    ledger,
+    locks,
+    objections,
+    people,
+    plan,
+    sending,
+    tracking,
+)
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
@@ -68,7 +87,7 @@ class Dispatcher:
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await sending.claim(tx, size, self._turn)
+        found = await plan.claim(tx, size, self._turn)
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
@@ -87,17 +106,17 @@ class Dispatcher:
         verdicts = await self._verdicts(tx, runnable, persons)
         marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
-        await sending.mark(tx, marks, token=token, lease=self._limits.lease)
+        moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
-        contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])
-        _count(marks)
+        letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
+        await count(tx, moved)
         jobs = [
             Job(
                 claimed=one,
                 address=_address(verdicts[one.send_key]),
                 state=_state(persons.get(one.key)),
                 campaign=held.get((one.workspace, one.campaign_id or "")),
-                content=contents.get(one.key),
+                content=letters.get(one.key),
             )
             for one in going
         ]
@@ -107,21 +126,17 @@ class Dispatcher:
         """Write what became of the jobs claimed under `token`, and tell of those that were sent."""
         by_key = {one.job.claimed.key: one for one in results}
         endings = [self._ending(one) for one in results]
-        changed = await sending.finish(tx, endings, token=token)
-        sent = []
-        for row in changed:
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
-            result = by_key[row.workspace, row.send_key]
-            if row.state == "sent" and result.job.claimed.kind != "test":
-                sent.append(result)
+        moved = await sending.finish(tx, endings, token=token)
+        sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
+        await count(tx, moved)
 
     async def expire(self, tx: AsyncConnection) -> int:
         """Give up on sends whose lease has run out: nobody knows. How many that were."""
         expired = await sending.expire(tx, LEASE_EXPIRED)
-        metrics.MESSAGES.labels(EMAIL_CHANNEL, "uncertain").inc(expired)
-        metrics.UNCERTAIN.set(await sending.uncertain(tx))
-        return expired
+        await count(tx, expired)
+        metrics.UNCERTAIN.set(await ledger.uncertain(tx))
+        return len(expired)
 
     async def withdraw(self, tx: AsyncConnection) -> int:
         """Suppress what an archived campaign has planned still, or again; how many that were.
@@ -129,11 +144,9 @@ class Dispatcher:
         The job of the archiving takes back what it finds. What was being sent then and is to be
         tried again, or was being planned, comes after it.
         """
-        number = await sending.withdraw_late(tx, ARCHIVED, MOST_WITHDRAWN)
-        if number:
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, "suppressed").inc(number)
-            metrics.SUPPRESSED.labels(ARCHIVED).inc(number)
-        return number
+        gone = await plan.withdraw_late(tx, ARCHIVED, MOST_WITHDRAWN)
+        await count(tx, gone)
+        return len(gone)
 
     async def _verdicts(
         self,
@@ -152,7 +165,10 @@ class Dispatcher:
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
         now = clock.now()
         return {
-            one.send_key: decide(
+            one.send_key: self._by_channel(
+                one, persons.get(one.key), policies, suppressions.get(one.workspace, {})
+            )
+            or decide(
                 kind=one.kind,
                 purpose=one.purpose,
                 to_address=one.to_address,
@@ -165,6 +181,28 @@ class Dispatcher:
             )
             for one in claimed
         }
+
+    @staticmethod
+    def _by_channel(
+        one: Claimed,
+        person: Person | None,
+        policies: Mapping[str, PermissionPolicy],
+        suppressions: Suppressions,
+    ) -> Verdict | None:
+        """The verdict on what is no e-mail; None for e-mail."""
+        if one.channel == EMAIL_CHANNEL:
+            return None
+        if one.kind == "test":
+            return Send(one.to_address or "")
+        return decide_by(
+            one.channel,
+            purpose=one.purpose,
+            waited=one.waited,
+            person=person,
+            policy=policies.get(one.workspace, PermissionPolicy()),
+            suppressions=suppressions,
+            now=clock.now(),
+        )
 
     def _ending(self, result: Result) -> Ending:
         step = next_step(
@@ -197,6 +235,9 @@ async def _persons(
 
 
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
+    if claimed.channel != EMAIL_CHANNEL:
+        known = person.state if person is not None else None
+        return [] if known is None else [one.value for one in points_of(known, claimed.channel)]
     if claimed.kind != "entry":
         return [normal_email(claimed.to_address or "")]
     if person is None or person.state is None:
@@ -225,14 +266,6 @@ def _mark(claimed: Claimed, verdict: Verdict) -> Mark:
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
 
 
-def _count(marks: Sequence[Mark]) -> None:
-    for one in marks:
-        if one.state != "planned":
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, one.state).inc()
-        if one.state == "suppressed":
-            metrics.SUPPRESSED.labels(one.reason).inc()
-
-
 def _address(verdict: Verdict) -> str:
     return verdict.address if isinstance(verdict, Send) else ""
 
@@ -243,6 +276,7 @@ def _state(person: Person | None) -> State | None:
 
 def _sent_event(result: Result) -> tuple[Event, str | None]:
     job, claimed = result.job, result.job.claimed
-    who = own_events.identity(job.state, job.address)
-    key, campaign_id = claimed.send_key, claimed.campaign_id
-    return own_events.sent(claimed.workspace, who, key, campaign_id, result.at), claimed.traceparent
+    who = own_events.identity(job.state, job.address, claimed.channel)
+    what = (claimed.workspace, who, claimed.send_key, claimed.campaign_id, result.at)
+    told = own_events.sent(*what, channel=claimed.channel)
+    return told, claimed.traceparent

@@ -1,13 +1,14 @@
 """The ledger of messages: new rows and their count, and what must add up at every instant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.model import NewMessage
-from rapport_campaign.store import campaigns, people
+from rapport_campaign.store import ledger, people, plan
+from rapport_campaign.store.moves import Move
 from rapport_campaign.tables import SCHEMA
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.kafka.store import ConsumerStore, add_tallies, read_tallies
@@ -15,19 +16,24 @@ from rapport_common.kafka.store import ConsumerStore, add_tallies, read_tallies
 PLANNED_TALLY = "messages_planned"
 
 
-async def write_plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> set[tuple[str, str]]:
-    """Write new rows of the ledger; the (workspace, send key) of each. Count them at the end."""
-    rows = await campaigns.plan(tx, messages)
-    for row in rows:
-        metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
-        if row.state == "suppressed":
-            metrics.SUPPRESSED.labels(row.reason).inc()
-    return {(row.workspace, row.send_key) for row in rows}
+async def write_plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Move]:
+    """Plan messages that were never planned before; each new one. `count` them at the end."""
+    return await plan.write(tx, messages)
 
 
-async def count_planned(tx: AsyncConnection, number: int) -> None:
-    """Move the ledger's left side; last in a transaction, since all planners share this row."""
-    await add_tallies(tx, SCHEMA, {PLANNED_TALLY: number})
+async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
+    """Keep the totals and metrics of messages that have moved, and the ledger's left side.
+
+    Last in a transaction: all writers share these rows.
+    """
+    told = list(moved)
+    for one in told:
+        metrics.MESSAGES.labels(EMAIL_CHANNEL, one.after).inc()
+        if one.after == "suppressed":
+            metrics.SUPPRESSED.labels(one.reason).inc()
+    await ledger.add(tx, told)
+    new = sum(one.before is None for one in told)
+    await add_tallies(tx, SCHEMA, {PLANNED_TALLY: new})
 
 
 async def counts(consumer: ConsumerStore, tx: AsyncConnection) -> dict[str, Any]:
@@ -35,11 +41,17 @@ async def counts(consumer: ConsumerStore, tx: AsyncConnection) -> dict[str, Any]
     known = await consumer.ledger(tx)
     planned = known["tallies"].get(PLANNED_TALLY, 0)
     lacking = await people.lacking(tx)
-    return {**known, "planned_total": planned, "lacking": lacking, **await campaigns.totals(tx)}
+    return {**known, "planned_total": planned, "lacking": lacking, **await ledger.kept(tx)}
 
 
 async def equations(tx: AsyncConnection) -> dict[str, int]:
-    """Every message that was ever planned is in exactly one state."""
+    """Every message that was ever planned is in exactly one state, and the totals say in which.
+
+    Counted row by row: a look at everything.
+    """
     planned = (await read_tallies(tx, SCHEMA)).get(PLANNED_TALLY, 0)
-    states = await campaigns.totals(tx)
-    return {"messages": planned - sum(states.values())}
+    rows, totals = await ledger.counted(tx), await ledger.kept(tx)
+    return {
+        "messages": planned - sum(rows.values()),
+        "message_totals": sum(abs(rows[state] - totals[state]) for state in rows),
+    }

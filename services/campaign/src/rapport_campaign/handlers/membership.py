@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Entry
 from rapport_campaign.domain.planning import plan_entry
 from rapport_campaign.domain.storable import require_storable
-from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import campaigns, locks, people, segments
 from rapport_common.clock import now
 from rapport_common.events.membership import Membership
@@ -46,7 +46,7 @@ async def on_membership(
             for campaign in started.get((entry.workspace, entry.segment_id), [])
         ]
         new = await write_plan(tx, [one for one in planned if one is not None])
-        await count_planned(tx, len(new))
+        await count(tx, new)
 
 
 def _change(index: int, record: Record) -> Change:

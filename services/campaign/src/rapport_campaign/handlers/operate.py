@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
-from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.domain.addresses import envelope_address
+from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
+from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
-from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import campaigns, ledger, locks, people
 from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
+from rapport_campaign.store.ledger import SECTIONS, Place
 from rapport_common import clock
-from rapport_common.errors import ConflictError, NotFoundError
+from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 
 
 async def require(
@@ -68,6 +72,7 @@ async def change(
         raise ConflictError(message, details={"state": campaign.state})
     if "segment_id" in changes:
         await require_living(tx, workspace, changes["segment_id"])
+    _require_fitting(campaign, changes)
     changed = replace(campaign, **changes)
     await campaigns.save(tx, changed)
     return changed
@@ -109,6 +114,7 @@ async def send_test(
     campaign = await require(tx, workspace, campaign_id)
     if campaign.state == "archived":
         raise _archived(campaign)
+    to = to_of(campaign, to)
     if profile_id is not None:
         person = (await people.load(tx, [(workspace, profile_id)])).get((workspace, profile_id))
         if person is None:
@@ -122,9 +128,60 @@ async def send_test(
         occasion=occasion,
         profile_id=profile_id or "",
         to_address=to,
+        channel=campaign.channel,
     )
-    await count_planned(tx, len(await write_plan(tx, [test])))
+    await count(tx, await write_plan(tx, [test]))
     return test
+
+
+def to_of(campaign: Campaign, to: str) -> str:
+    """Where a test of a campaign goes; InvalidRequestError for what is no address of e-mail."""
+    if campaign.channel != EMAIL_CHANNEL:
+        return to.strip()
+    address = normal_email(to)
+    if envelope_address(address) is None:
+        message = "must be one address such as `ada@example.com`"
+        problems = [{"path": "to", "message": message}]
+        raise InvalidRequestError(f"to {message}", details={"problems": problems})
+    return address
+
+
+def _require_fitting(campaign: Campaign, changes: Mapping[str, Any]) -> None:
+    """What a campaign says is said by its channel: a mail has no content, all else no page."""
+    is_mail = campaign.channel == EMAIL_CHANNEL
+    for name in ("content",) if is_mail else ("from_address", "subject", "html", "text"):
+        if changes.get(name) is not None:
+            message = f"{name} is not for {campaign.channel}."
+            raise InvalidRequestError(message, details={"path": name})
+
+
+async def messages(
+    tx: AsyncConnection,
+    campaign: Campaign,
+    *,
+    state: MessageState | None,
+    after: tuple[int, Place] | None,
+    limit: int,
+) -> list[tuple[list[Any], Row[Any]]]:
+    """Messages of a campaign with their place in the list: section by section."""
+    only = "ended" if state is not None and state not in {"planned", "sending"} else state
+    found: list[tuple[list[Any], Row[Any]]] = []
+    for number, section in enumerate(SECTIONS):
+        if only not in {None, section} or (after is not None and number < after[0]):
+            continue
+        rows = await ledger.listed(
+            tx,
+            campaign.workspace,
+            campaign.campaign_id,
+            section=section,
+            state=state,
+            after=after[1] if after is not None and number == after[0] else None,
+            limit=limit - len(found),
+        )
+        found += [([number, row.place, row.send_key], row) for row in rows]
+        if len(found) == limit:
+            break
+    return found
 
 
 async def _switch(

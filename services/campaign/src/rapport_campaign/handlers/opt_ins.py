@@ -15,10 +15,10 @@ from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage, State
 from rapport_campaign.domain.preferences import Choice, Holder, Known, refused_since
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.preferences import known_of, name_of
 from rapport_campaign.render.compose import Office
-from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import contents, locks, people
 from rapport_campaign.store import opt_ins as store
 from rapport_campaign.store import preferences as words
 from rapport_campaign.store.opt_ins import Fate, OptIn
@@ -70,10 +70,10 @@ class OptIns:
         )
         new = await write_plan(tx, [message_])
         letter = await self._letter(tx, made)
-        await campaigns.add_content(tx, dict.fromkeys(new, letter))
+        await contents.add(tx, {one.key: letter for one in new})
         if not is_told:
             await self._publisher.tell(tx, await self._word(tx, made, None))
-        await count_planned(tx, len(new))
+        await count(tx, new)
 
     async def _letter(self, tx: AsyncConnection, made: OptIn) -> Content:
         brand = await brand_of(tx, SCHEMA, made.workspace)

@@ -2,12 +2,11 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign import metrics
 from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.handlers.ledger import count
 from rapport_campaign.store import privacy as store
 from rapport_campaign.store.access import parts
 from rapport_campaign.tables import SCHEMA
-from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.privacy.ending import ended
 from rapport_common.privacy.eraser import Eraser
@@ -31,6 +30,4 @@ async def suppress(tx: AsyncConnection, record: PrivacyRecord) -> None:
     await on_activity(ended(record), tx)
     profiles = [one.profile_id for one in record.profiles]
     stopped = await store.stop_messages(tx, record.workspace, profiles)
-    for state, number in stopped.items():
-        metrics.MESSAGES.labels(EMAIL_CHANNEL, state).inc(number)
-    metrics.SUPPRESSED.labels(store.ERASED).inc(stopped.get("suppressed", 0))
+    await count(tx, stopped)

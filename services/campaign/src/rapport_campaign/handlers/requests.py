@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before, state_for
 from rapport_campaign.domain.storable import require_storable
-from rapport_campaign.handlers.ledger import count_planned, write_plan
-from rapport_campaign.store import campaigns, people
+from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.store import contents as letters
+from rapport_campaign.store import people
 from rapport_campaign.store.privacy import PRIVACY
 from rapport_common.events.message import MessageRequest
 from rapport_common.follower.domain import Key
@@ -37,9 +38,8 @@ async def on_requests(
         if (message.workspace, message.profile_id) not in erased
     }
     new = await write_plan(tx, [message for message, _ in wanted.values()])
-    await count_planned(tx, len(new))
-    contents = {key: content for key, (_, content) in wanted.items() if key in new}
-    await campaigns.add_content(tx, contents)
+    await letters.add(tx, {one.key: wanted[one.key][1] for one in new})
+    await count(tx, new)
 
 
 def _requested(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rapport_campaign.render.saying import templates
 from rapport_campaign.render.templates import Problem
 from rapport_campaign.render.variables import names
 from rapport_campaign.renderer import Renderer, Source
@@ -15,9 +16,13 @@ _SHOWN = 50
 async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
-    `wanted` has them by field (`subject`, `html`, `text`); one that is missing is not looked at.
+    `wanted` has them by field (`subject`, `html`, `text`, those of `content`); one that is missing
+    is not looked at.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
+    if wanted.get("content"):
+        inside = templates(wanted["content"])
+        given += [(f"content.{place}", text) for place, text in inside.items()]
     sources = [Source(text, html=field == "html") for field, text in given]
     found = await renderer.check(sources)
     problems = [

@@ -9,15 +9,13 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_campaign import metrics
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.planning import plan_existing
 from rapport_campaign.handlers.dispatch import ARCHIVED
-from rapport_campaign.handlers.ledger import count_planned, write_plan
-from rapport_campaign.store import campaigns, jobs, people
+from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
 from rapport_common import ids
-from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_common.jobs.worker import Work
 
@@ -68,25 +66,25 @@ class Works:
                 )
                 pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in page]
                 called = plan_existing(campaign, pairs, again, self._restored_at)
-                planned = len(await write_plan(tx, list(called)))
-                await count_planned(tx, planned)
+                planned = await write_plan(tx, list(called))
+                await count(tx, planned)
             if not page:
                 return
             after = page[-1].entry_id
-            yield Step({"after": after}, len(page), planned, len(page) - planned, {}, total)
+            new = len(planned)
+            yield Step({"after": after}, len(page), new, len(page) - new, {}, total)
 
     async def withdraw(self, job: Job) -> AsyncIterator[Step]:
         """Suppress what an archived campaign has planned."""
         while True:
             async with self._engine.begin() as tx:
-                number = await jobs.withdraw(
-                    tx, job.spec["campaign_id"], ARCHIVED, limit=self._page
+                gone = await plan.withdraw(
+                    tx, job.workspace, job.spec["campaign_id"], ARCHIVED, limit=self._page
                 )
-            if not number:
+                await count(tx, gone)
+            if not gone:
                 return
-            metrics.MESSAGES.labels(EMAIL_CHANNEL, "suppressed").inc(number)
-            metrics.SUPPRESSED.labels(ARCHIVED).inc(number)
-            yield Step({}, number, number, 0, {})
+            yield Step({}, len(gone), len(gone), 0, {})
 
 
 async def _campaign(tx: AsyncConnection, job: Job) -> Campaign | None:

@@ -20,7 +20,9 @@ from rapport_campaign.render.html import (
     with_way_out,
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
+from rapport_campaign.render.saying import Said, said
 from rapport_campaign.render.templates import rendered, require_known
+from rapport_common.events.contact import EMAIL_CHANNEL
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
 TEST_HEADER = "X-Rapport-Test"
@@ -64,8 +66,14 @@ class Composer:
         self._base = office.base_url
         self._service_from = office.service_from
 
-    def compose(self, job: Job, now: datetime) -> Mail:
-        """The mail of a job; TemplateError when its template and its person don't go together."""
+    def compose(self, job: Job, now: datetime) -> Mail | Said:
+        """The mail of a job; TemplateError when its template and its person don't go together.
+
+        By another channel than e-mail it is what the campaign says there.
+        """
+        if job.campaign is not None and job.campaign.channel != EMAIL_CHANNEL:
+            named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
+            return said(job.campaign.content or "{}", _variables(job) | {"campaign": named})
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
         if job.content is not None:

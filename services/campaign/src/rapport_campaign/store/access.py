@@ -20,8 +20,8 @@ from rapport_common.privacy.subject import Recogniser, Subject
 _OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS text[]))"
 _MINE = _OF_THEM.format("t")
 _WORKSPACE = frozenset({"workspace"})
-_SENT = "JOIN campaign.message m USING (workspace, send_key)"
-_MESSAGES = "campaign.message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)"
+_SENT = "JOIN campaign.every_message m USING (workspace, send_key)"
+_MESSAGES = "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)"
 _MESSAGE = {
     "message": "t.send_key",
     "campaign": "c.name",

@@ -1,4 +1,4 @@
-"""Campaigns, the policy of a workspace, and the ledger's rows as they are planned and shown."""
+"""Campaigns, and the policy of a workspace."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -8,51 +8,21 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import (
-    ONLY_STEP,
-    PROMOTION,
-    STATES,
-    Campaign,
-    Content,
-    NewMessage,
-)
+from rapport_campaign.domain.model import PROMOTION, Campaign
 from rapport_campaign.domain.permission import PermissionPolicy
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job"
+    "archived_at, job, channel, content::text AS content"
 )
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job) "
+    "started_at, archived_at, job, channel, content) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job)"
-)
-_PLAN = text(
-    "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
-    "occasion, step, channel, profile_id, needed_version, to_address, state, reason, traceparent, "
-    "next_attempt_at, planned_at) "
-    "SELECT workspace, send_key, kind, queue, purpose, campaign_id, occasion, :step, :channel, "
-    "profile_id, needed_version, to_address, state, reason, traceparent, now(), now() "
-    "FROM unnest(CAST(:workspaces AS text[]), CAST(:send_keys AS text[]), "
-    "CAST(:kinds AS text[]), CAST(:queues AS text[]), CAST(:purposes AS text[]), "
-    "CAST(:campaigns AS uuid[]), CAST(:occasions AS text[]), CAST(:profiles AS text[]), "
-    "CAST(:versions AS bigint[]), CAST(:addresses AS text[]), CAST(:states AS text[]), "
-    "CAST(:reasons AS text[]), CAST(:traces AS text[])) AS v(workspace, send_key, kind, queue, "
-    "purpose, campaign_id, occasion, profile_id, needed_version, to_address, state, reason, "
-    "traceparent) ORDER BY workspace, send_key ON CONFLICT DO NOTHING "
-    "RETURNING workspace, send_key, state, reason"
-)
-_MESSAGES = text(
-    "SELECT send_key, kind, profile_id, to_address, state, reason, attempt, planned_at, sent_at, "
-    "opened_at, clicked_at FROM campaign.message WHERE workspace = :workspace "
-    "AND campaign_id = :campaign_id AND (CAST(:state AS text) IS NULL OR state = :state) "
-    "AND (CAST(:at AS timestamptz) IS NULL OR (planned_at, send_key) < (:at, :send_key)) "
-    "ORDER BY planned_at DESC, send_key DESC LIMIT :limit"
+    ":started_at, :archived_at, :job, :channel, CAST(:content AS json))"
 )
 
 
@@ -148,7 +118,8 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job "
+            "archived_at = :archived_at, job = :job, channel = :channel, "
+            "content = CAST(:content AS json) "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
         asdict(campaign),
@@ -218,107 +189,6 @@ async def change_policy(
         },
     )
     return PermissionPolicy(*rows.one())
-
-
-async def plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Row[Any]]:
-    """Write the rows that are not there yet; (workspace, send_key, state, reason) of each new one.
-
-    Who has a row for the same send, or for the same entry or request under whatever profile id,
-    gets no second one.
-    """
-    if not messages:
-        return []
-    result = await tx.execute(
-        _PLAN,
-        {
-            "step": ONLY_STEP,
-            "channel": EMAIL_CHANNEL,
-            "workspaces": [one.workspace for one in messages],
-            "send_keys": [one.send_key for one in messages],
-            "kinds": [one.kind for one in messages],
-            "queues": [one.queue for one in messages],
-            "purposes": [one.purpose for one in messages],
-            "campaigns": [one.campaign_id for one in messages],
-            "occasions": [one.occasion for one in messages],
-            "profiles": [one.profile_id for one in messages],
-            "versions": [one.needed_version for one in messages],
-            "addresses": [one.to_address for one in messages],
-            "states": [one.state for one in messages],
-            "reasons": [one.reason for one in messages],
-            "traces": [one.traceparent for one in messages],
-        },
-    )
-    return list(result.fetchall())
-
-
-async def add_content(tx: AsyncConnection, contents: Mapping[tuple[str, str], Content]) -> None:
-    """Keep what transactional messages say, by (workspace, send key)."""
-    if not contents:
-        return
-    said = list(contents.values())
-    await tx.execute(
-        text(
-            "INSERT INTO campaign.content (workspace, send_key, subject, html, text, data) "
-            "SELECT workspace, send_key, subject, html, body, data::json FROM unnest("
-            "CAST(:workspaces AS text[]), CAST(:keys AS text[]), CAST(:subjects AS text[]), "
-            "CAST(:htmls AS text[]), CAST(:texts AS text[]), CAST(:datas AS text[])) "
-            "AS v(workspace, send_key, subject, html, body, data) ON CONFLICT DO NOTHING"
-        ),
-        {
-            "workspaces": [one[0] for one in contents],
-            "keys": [one[1] for one in contents],
-            "subjects": [one.subject for one in said],
-            "htmls": [one.html for one in said],
-            "texts": [one.text for one in said],
-            "datas": [one.data.decode() for one in said],
-        },
-    )
-
-
-async def counts(tx: AsyncConnection, workspace: str, campaign_id: str) -> dict[str, int]:
-    """How many of a campaign's messages are in each state; test sends are not counted."""
-    rows = await tx.execute(
-        text(
-            "SELECT state, count(*) AS n FROM campaign.message WHERE workspace = :workspace "
-            "AND campaign_id = :campaign_id AND kind = 'entry' GROUP BY state"
-        ),
-        {"workspace": workspace, "campaign_id": campaign_id},
-    )
-    found = {row.state: row.n for row in rows}
-    return {state: found.get(state, 0) for state in STATES}
-
-
-async def totals(tx: AsyncConnection) -> dict[str, int]:
-    """How many messages of all workspaces are in each state."""
-    rows = await tx.execute(
-        text("SELECT state, count(*) AS n FROM campaign.message GROUP BY state")
-    )
-    found = {row.state: row.n for row in rows}
-    return {state: found.get(state, 0) for state in STATES}
-
-
-async def messages(
-    tx: AsyncConnection,
-    workspace: str,
-    campaign_id: str,
-    *,
-    state: str | None,
-    after: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Row[Any]]:
-    """The newest messages of a campaign, test sends included: those older than `after`."""
-    result = await tx.execute(
-        _MESSAGES,
-        {
-            "workspace": workspace,
-            "campaign_id": campaign_id,
-            "state": state,
-            "at": after[0] if after else None,
-            "send_key": after[1] if after else None,
-            "limit": limit,
-        },
-    )
-    return list(result.fetchall())
 
 
 def _campaign(row: Row[Any]) -> Campaign:

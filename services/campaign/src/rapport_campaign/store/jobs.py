@@ -31,12 +31,6 @@ _ENTRIES = text(
     "WHERE workspace = :workspace AND segment_id = :segment "
     "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
 )
-_WITHDRAW = text(
-    "UPDATE campaign.message AS m SET state = 'suppressed', reason = :reason FROM ("
-    "SELECT workspace, send_key FROM campaign.message WHERE queue = :campaign "
-    "AND state = 'planned' LIMIT :limit FOR UPDATE) AS v "
-    "WHERE m.workspace = v.workspace AND m.send_key = v.send_key"
-)
 
 
 async def moved(tx: AsyncConnection, workspace: str, segment: str) -> dict[str, str]:
@@ -69,9 +63,3 @@ async def entries(
         {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
     )
     return [Entry(**row) for row in rows.mappings()]
-
-
-async def withdraw(tx: AsyncConnection, campaign_id: str, reason: str, limit: int) -> int:
-    """Suppress so many messages that a campaign has planned and not sent; how many that were."""
-    found = await tx.execute(_WITHDRAW, {"campaign": campaign_id, "reason": reason, "limit": limit})
-    return int(found.rowcount)

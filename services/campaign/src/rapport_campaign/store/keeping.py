@@ -8,7 +8,7 @@ from rapport_common.keeping.classes import DataClass
 from rapport_common.keeping.holding import held_by
 
 OVER_TIME = "over its time"
-_ENDED = "t.state NOT IN ('planned', 'sending') AND t.planned_at < :before"
+_ENDED = "t.planned_at < :before"
 _MESSAGE = {"send_key": "text"}
 _WITHOUT_ADDRESS = (
     "UPDATE campaign.message SET to_address = NULL, "

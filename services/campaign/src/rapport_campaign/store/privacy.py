@@ -3,13 +3,13 @@
 A message stays in the ledger: that it was planned, and what became of it, but not to whom.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.store.moves import FIXED, TOLD, Move, moves
 from rapport_campaign.tables import FOLLOWED, SCHEMA
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.store import PrivacyStore
@@ -25,22 +25,30 @@ _NO_WORD = (
     "UPDATE campaign.message SET to_address = NULL, "
     f"reason = CASE WHEN reason IS NOT NULL THEN '{ERASED}' END"
 )
+_END = f"INSERT INTO campaign.message ({FIXED}, attempt, state, reason"
 # Whose outcome nobody will tell any more: it is on its way, and its token is forgotten.
-_STOP = text(
-    "UPDATE campaign.message SET reason = :reason, token = NULL, lease_until = NULL, "
-    "state = CASE WHEN state = 'planned' THEN 'suppressed' ELSE 'uncertain' END "
-    f"WHERE {_OF_THEM} AND state IN ('planned', 'sending') RETURNING state"
+_STOP = (
+    text(
+        f"WITH gone AS (DELETE FROM campaign.plan WHERE {_OF_THEM} RETURNING *) {_END}) "
+        f"SELECT {FIXED}, attempt, 'suppressed', :reason FROM gone RETURNING {TOLD}"
+    ),
+    text(
+        f"WITH gone AS (DELETE FROM campaign.sending WHERE {_OF_THEM} RETURNING *) "
+        f"{_END}, opened_at, clicked_at) SELECT {FIXED}, attempt, 'uncertain', :reason, "
+        f"opened_at, clicked_at FROM gone RETURNING {TOLD}"
+    ),
 )
 
 CONTENTS = Found(
     "campaign.content",
     "DELETE FROM campaign.content WHERE ctid IN (SELECT c.ctid FROM campaign.content c "
-    "JOIN campaign.message m USING (workspace, send_key) WHERE m.workspace = :workspace "
+    "JOIN campaign.every_message m USING (workspace, send_key) WHERE m.workspace = :workspace "
     "AND m.profile_id = ANY(CAST(:profiles AS text[])) LIMIT :limit)",
 )
 MESSAGES = Found(
     "campaign.message",
-    f"{_NO_WORD} WHERE ctid IN (SELECT ctid FROM campaign.message "
+    f"{_NO_WORD} WHERE (workspace, send_key, planned_at) IN ("
+    "SELECT workspace, send_key, planned_at FROM campaign.message "
     f"WHERE {_OF_THEM} AND {_SPEAKING} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.message WHERE {_OF_THEM} AND {_SPEAKING}",
 )
@@ -59,10 +67,12 @@ PEOPLE = Found(
 
 async def stop_messages(
     tx: AsyncConnection, workspace: str, profiles: Collection[str]
-) -> Mapping[str, int]:
-    """Nothing that is queued for these profiles is sent; how many messages, by their state now."""
+) -> list[Move]:
+    """Nothing that is planned for these profiles is sent; each message that has moved by it."""
     asked = {"workspace": workspace, "profiles": sorted(profiles), "reason": ERASED}
-    return Counter((await tx.execute(_STOP, asked)).scalars())
+    planned, sending = _STOP
+    found = moves(await tx.execute(planned, {**asked, "before": "planned"}))
+    return found + moves(await tx.execute(sending, {**asked, "before": "sending"}))
 
 
 def sweeps(recogniser: Recogniser) -> list[Sweep]:
@@ -99,7 +109,7 @@ def _addressed(recogniser: Recogniser) -> Sweep:
         recogniser,
         change,
         where="workspace = :workspace AND kind <> 'entry' AND to_address IS NOT NULL "
-        f"AND state NOT IN ('planned', 'sending') AND planned_at < {BEFORE}",
+        f"AND planned_at < {BEFORE}",
         names=AND_AT,
     )
 

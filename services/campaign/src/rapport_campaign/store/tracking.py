@@ -10,6 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import PROMOTION, Kind, Link, Purpose
 
+_PLACE = (
+    "workspace = :workspace AND send_key = :send_key AND planned_at = ("
+    "SELECT planned_at FROM campaign.send WHERE workspace = :workspace AND send_key = :send_key)"
+)
+_SENT = text(
+    "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
+    f"to_address, traceparent FROM campaign.every_message WHERE {_PLACE} "
+    "AND to_address IS NOT NULL"
+)
+_TOUCH = {
+    (table, column): text(
+        f"UPDATE campaign.{table} SET {column} = now() WHERE {_PLACE} AND {column} IS NULL"
+    )
+    for table in ("sending", "message")
+    for column in ("opened_at", "clicked_at")
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -26,14 +43,7 @@ class Sent:
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
     """The message of a token; None when it never got an address."""
-    rows = await tx.execute(
-        text(
-            "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-            "to_address, traceparent FROM campaign.message "
-            "WHERE workspace = :workspace AND send_key = :send_key AND to_address IS NOT NULL"
-        ),
-        {"workspace": workspace, "send_key": send_key},
-    )
+    rows = await tx.execute(_SENT, {"workspace": workspace, "send_key": send_key})
     row = rows.mappings().first()
     return Sent(**row) if row else None
 
@@ -42,14 +52,13 @@ async def touch(
     tx: AsyncConnection, sent: Sent, column: Literal["opened_at", "clicked_at"]
 ) -> bool:
     """Note the first open or click; whether this was it."""
-    result = await tx.execute(
-        text(
-            f"UPDATE campaign.message SET {column} = now() WHERE workspace = :workspace "
-            f"AND send_key = :send_key AND {column} IS NULL"
-        ),
-        {"workspace": sent.workspace, "send_key": sent.send_key},
-    )
-    return result.rowcount > 0
+    place = {"workspace": sent.workspace, "send_key": sent.send_key}
+    # In this order: a mail that is read while its sender still holds it goes on to the ledger.
+    for table in ("sending", "message"):
+        found = await tx.execute(_TOUCH[table, column], place)
+        if found.rowcount > 0:
+            return True
+    return False
 
 
 async def click(tx: AsyncConnection, sent: Sent, link_id: str) -> int:

@@ -1,6 +1,6 @@
 """Campaigns, and where their tracked links lead."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, Table, Text
+from sqlalchemy import JSON, Boolean, CheckConstraint, Column, Index, Table, Text, text
 
 from rapport_campaign.tables.schema import METADATA, Id, Instant
 
@@ -24,6 +24,9 @@ Table(
     # The one that plans for those who were in the segment at the start.
     Column("job", Text),
     Column("archived_at", Instant),
+    Column("channel", Text, nullable=False, server_default=text("'email'")),
+    # What it says by a channel that is no e-mail: templates by the names of their parts.
+    Column("content", JSON),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),

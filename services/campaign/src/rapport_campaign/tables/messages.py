@@ -1,82 +1,121 @@
-"""The ledger of messages, what single ones say, and clicks."""
+"""Messages: who is due what and when, what is being sent, and what became of it (ADR 74).
+
+A message is in one of `plan`, `sending` and `message` at any time, and its key in `send` for ever.
+The view `every_message`, made by the migrations, shows all three.
+"""
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
     Column,
-    ForeignKeyConstraint,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     text,
 )
 
-from rapport_campaign.tables.schema import METADATA, SCHEMA, Id, Instant
+from rapport_campaign.tables.schema import METADATA, Id, Instant
 
-# The ledger: one row per send, for ever. `queue` is the campaign's id, or empty for what no
-# campaign may hold up.
+
+def _what() -> list[Column[object]]:
+    """What a message is, wherever it is."""
+    return [
+        Column("workspace", Text, primary_key=True),
+        Column("send_key", Text, primary_key=True),
+        Column("planned_at", Instant, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("purpose", Text, nullable=False),
+        Column("campaign_id", Id),
+        Column("occasion", Text, nullable=False),
+        Column("step", Text, nullable=False),
+        Column("channel", Text, nullable=False),
+        Column("profile_id", Text, nullable=False),
+        Column("to_address", Text),
+        Column("reason", Text),
+        Column("attempt", Integer, nullable=False, server_default=text("0")),
+        Column("traceparent", Text),
+    ]
+
+
+def _way() -> list[Column[object]]:
+    """What it takes to send it. `queue` is the campaign's id, or empty for what no campaign may
+    hold up.
+    """
+    return [
+        Column("queue", Text, nullable=False),
+        Column("needed_version", BigInteger, nullable=False),
+        Column("waits", Integer, nullable=False, server_default=text("0")),
+    ]
+
+
+# The keys of all messages that there have ever been: what is here is never planned again.
 Table(
-    "message",
+    "send",
     METADATA,
     Column("workspace", Text, primary_key=True),
     Column("send_key", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("queue", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("campaign_id", Id),
-    Column("occasion", Text, nullable=False),
-    Column("step", Text, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("profile_id", Text, nullable=False),
-    Column("needed_version", BigInteger, nullable=False),
-    Column("to_address", Text),
-    Column("state", Text, nullable=False),
-    Column("reason", Text),
-    Column("attempt", Integer, nullable=False, server_default=text("0")),
-    Column("waits", Integer, nullable=False, server_default=text("0")),
-    Column("next_attempt_at", Instant, nullable=False),
-    Column("token", Id),
-    Column("lease_until", Instant),
-    Column("traceparent", Text),
     Column("planned_at", Instant, nullable=False),
+)
+
+# Who is due what, and when.
+Table(
+    "plan",
+    METADATA,
+    *_what(),
+    *_way(),
+    Column("due_at", Instant, nullable=False),
+    Index("ix_plan_next", "queue", "workspace", "due_at"),
+    # Whoever is forgotten: nothing else asks by person.
+    Index(None, "workspace", "profile_id"),
+)
+
+# What a sender has in its hands, until `lease_until`: a few hundred rows for each.
+Table(
+    "sending",
+    METADATA,
+    *_what(),
+    *_way(),
+    Column("token", Id, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    # Some open a mail before its sender has written down that it is sent.
+    Column("opened_at", Instant),
+    Column("clicked_at", Instant),
+    Index("ix_sending_lease", "lease_until"),
+)
+
+# The ledger: what became of each message, for ever; by months of `planned_at`. With a token it is
+# uncertain, and the sender that had it may still tell.
+Table(
+    "message",
+    METADATA,
+    *(one for one in _what() if one.name != "planned_at"),
+    Column("planned_at", Instant, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("token", Id),
     Column("sent_at", Instant),
     Column("opened_at", Instant),
     Column("clicked_at", Instant),
-    CheckConstraint(
-        "state IN ('planned', 'sending', 'sent', 'failed', 'suppressed', 'uncertain')",
-        name="state",
-    ),
-    # An entry and a request each belong to one person. So the profile need not be part of this
-    # key, and a merge can't make a second send, whichever record about it comes first.
-    Index(
-        "uq_message_occasion",
-        "workspace",
-        "campaign_id",
-        "occasion",
-        "step",
-        "channel",
-        unique=True,
-        postgresql_where=text("kind IN ('entry', 'request')"),
-        postgresql_nulls_not_distinct=True,
-    ),
-    Index(
-        "ix_message_next",
-        "queue",
-        "workspace",
-        "next_attempt_at",
-        postgresql_where=text("state = 'planned'"),
-    ),
-    Index("ix_message_lease", "lease_until", postgresql_where=text("state = 'sending'")),
+    CheckConstraint("state IN ('sent', 'failed', 'suppressed', 'uncertain')", name="state"),
     Index("ix_message_campaign", "workspace", "campaign_id", "planned_at", "send_key"),
-    # Whoever is forgotten: nothing else asks by person.
     Index(None, "workspace", "profile_id"),
     Index("ix_message_uncertain", "planned_at", postgresql_where=text("state = 'uncertain'")),
-    ForeignKeyConstraint(
-        ["workspace", "campaign_id"],
-        [f"{SCHEMA}.campaign.workspace", f"{SCHEMA}.campaign.campaign_id"],
-    ),
+    postgresql_partition_by="RANGE (planned_at)",
+)
+
+# How many messages are in which state: `campaign` is its id, or empty. Each writer adds to one of
+# some shards, so that they do not wait for each other.
+Table(
+    "message_total",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
 )
 
 # What a transactional message says.

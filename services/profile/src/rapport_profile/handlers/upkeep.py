@@ -18,12 +18,12 @@ from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.events.envelope import Event
 from rapport_common.metrics import RETENTION_DELETED
+from rapport_common.months import lacking, over
 from rapport_common.pace import Pace
 from rapport_profile import metrics
-from rapport_profile.domain.months import lacking, over
 from rapport_profile.domain.naming import Id
 from rapport_profile.store import expiring, holding, rules, sweeping
-from rapport_profile.store import timeline_parts as parts
+from rapport_profile.store.timeline_parts import TIMELINE, close
 from rapport_profile.tables import SCHEMA
 
 log = logging.get(__name__)
@@ -105,27 +105,27 @@ class Upkeep:
     async def look_ahead(self) -> bool:
         """Make the months that have to be there by now; False: that is all."""
         async with self._engine.begin() as tx:
-            known = await parts.months(tx)
+            known = await TIMELINE.months(tx)
             if lacking(known[-1], self._now()) and await self._holds(tx):
                 # Another process may have made them while this one waited.
-                known = await parts.months(tx)
+                known = await TIMELINE.months(tx)
                 if new := lacking(known[-1], self._now()):
-                    await parts.extend(tx, new)
+                    await TIMELINE.extend(tx, new)
                     known += new
-                    log.info("months made", last=new[-1].table)
+                    log.info("months made", last=TIMELINE.part(new[-1]))
         metrics.LAST_MONTH.set(known[-1].following.start.timestamp())
         return False
 
     async def close_months(self) -> bool:
         """Take the months off that are over, with what is older; False: that is all."""
         async with self._engine.begin() as tx:
-            ended = over(await parts.months(tx), self._cutoff())
+            ended = over(await TIMELINE.months(tx), self._cutoff())
             if ended and await self._holds(tx):
                 # Another process may have taken them off while this one waited.
-                ended = over(await parts.months(tx), self._cutoff())
+                ended = over(await TIMELINE.months(tx), self._cutoff())
                 if ended:
-                    await parts.close(tx, ended)
-                    log.info("months are over", first=ended[0].table, last=ended[-1].table)
+                    await close(tx, ended)
+                    log.info("months are over", first=str(ended[0]), last=str(ended[-1]))
         return False
 
     async def _keep_held(self) -> bool:
@@ -178,7 +178,7 @@ class Upkeep:
         if self._now() < self._held_up_until:
             return False
         self._held_up_until = self._now() + PATIENCE
-        await parts.hold(tx)
+        await TIMELINE.hold(tx)
         self._held_up_until = self._now()
         return True
 

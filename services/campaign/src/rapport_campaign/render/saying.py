@@ -1,0 +1,43 @@
+"""What a campaign says by a channel other than e-mail: each of its parts is a template."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from rapport_campaign.render.templates import rendered
+
+RENDERED = ("text", "title", "url")
+PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The parts of a message, rendered: `parts` by name, and the values of a template."""
+
+    parts: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def said(content: str, variables: Mapping[str, Any]) -> Said:
+    """What a person is told; `content` is JSON. TemplateError.
+
+    Nothing is escaped: no channel but e-mail has marks of its own.
+    """
+    told: dict[str, Any] = msgspec.json.decode(content)
+    parameters = told.pop(PARAMETERS, {})
+    parts = {
+        name: rendered(value, dict(variables), html=False) if name in RENDERED else value
+        for name, value in told.items()
+    }
+    return Said(
+        parts,
+        {name: rendered(value, dict(variables), html=False) for name, value in parameters.items()},
+    )
+
+
+def templates(content: Mapping[str, Any]) -> dict[str, str]:
+    """The templates of a content by their places in it."""
+    found = {name: content[name] for name in RENDERED if content.get(name)}
+    return found | {f"{PARAMETERS}.{name}": one for name, one in content[PARAMETERS].items()}

@@ -1,0 +1,165 @@
+"""The plan: who is due what and when; planning, claiming, and taking back."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import ONLY_STEP, Claimed, NewMessage
+from rapport_campaign.domain.turns import Turn
+from rapport_campaign.store.moves import FIXED, TOLD, Move, moves
+from rapport_common.db import pack_texts, packed_texts
+
+# A key is taken once for ever. Who finds it being taken waits, and all take them in one order.
+_WRITE = text(
+    "WITH v AS (SELECT now() AS planned_at, CAST(:step AS text) AS step, * FROM unnest("
+    f"{packed_texts('channels')}, "
+    f"{packed_texts('workspaces')}, {packed_texts('send_keys')}, {packed_texts('kinds')}, "
+    f"{packed_texts('queues')}, {packed_texts('purposes')}, CAST(:campaigns AS uuid[]), "
+    f"{packed_texts('occasions')}, {packed_texts('profiles')}, CAST(:versions AS bigint[]), "
+    "CAST(:addresses AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
+    "CAST(:traces AS text[])) AS u(channel, workspace, send_key, "
+    "kind, queue, purpose, campaign_id, "
+    "occasion, profile_id, needed_version, to_address, state, reason, traceparent)), "
+    "new AS (INSERT INTO campaign.send (workspace, send_key, planned_at) "
+    "SELECT workspace, send_key, planned_at FROM v ORDER BY workspace, send_key "
+    "ON CONFLICT DO NOTHING RETURNING workspace, send_key), "
+    f"due AS (INSERT INTO campaign.plan ({FIXED}, to_address, queue, needed_version, due_at) "
+    f"SELECT {FIXED}, to_address, queue, needed_version, planned_at "
+    "FROM v JOIN new USING (workspace, send_key) WHERE state = 'planned'), "
+    f"ended AS (INSERT INTO campaign.message ({FIXED}, to_address, state, reason) "
+    f"SELECT {FIXED}, to_address, state, reason "
+    "FROM v JOIN new USING (workspace, send_key) WHERE state <> 'planned') "
+    f"SELECT {TOLD} FROM v JOIN new USING (workspace, send_key)"
+)
+
+# Who has express messages is found by one look into the index for each workspace, not by reading
+# them; campaigns by their own table. The order names both columns, `''` being the least of all
+# queues: so no other index will do, whatever the planner believes of the table.
+_QUEUES = (
+    "WITH RECURSIVE asking AS ((SELECT workspace FROM campaign.plan "
+    "WHERE queue <= '' ORDER BY queue, workspace LIMIT 1) "
+    "UNION ALL SELECT (SELECT workspace FROM campaign.plan WHERE "
+    "queue <= '' AND (queue, workspace) > ('', asking.workspace) "
+    "ORDER BY queue, workspace LIMIT 1) "
+    "FROM asking WHERE asking.workspace IS NOT NULL), "
+    "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express FROM asking "
+    "WHERE workspace IS NOT NULL UNION ALL SELECT workspace, campaign_id::text, false "
+    "FROM campaign.campaign WHERE state = 'running') "
+)
+# The time of the statement is one for all its rows, so the index knows what is due.
+_NOW_DUE = "p.queue = q.queue AND p.workspace = q.workspace AND p.due_at <= statement_timestamp()"
+_ANYTHING = text(
+    f"{_QUEUES} SELECT EXISTS (SELECT 1 FROM queues q CROSS JOIN LATERAL ("
+    f"SELECT FROM campaign.plan p WHERE {_NOW_DUE} LIMIT 1) AS due)"
+)
+# The campaigns of a workspace in random order: a long queue does not keep the others waiting.
+_CLAIM = text(
+    f"{_QUEUES} "
+    "SELECT p.workspace, p.send_key, p.kind, p.purpose, p.campaign_id::text AS campaign_id, "
+    "p.occasion, p.profile_id, p.needed_version, p.to_address, p.attempt, p.waits, p.traceparent, "
+    "p.channel, "
+    "now() - p.planned_at AS waited "
+    "FROM (SELECT * FROM queues ORDER BY express <> :express_first, workspace <= "
+    "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "
+    "workspace, random()) AS q CROSS JOIN LATERAL ("
+    f"SELECT * FROM campaign.plan p WHERE {_NOW_DUE} "
+    "ORDER BY p.due_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS p LIMIT :limit"
+)
+# What is taken back is `chosen`: (workspace, send_key) of rows that are locked.
+_TAKE_BACK = (
+    "gone AS (DELETE FROM campaign.plan p USING chosen WHERE p.workspace = chosen.workspace "
+    "AND p.send_key = chosen.send_key RETURNING p.*) "
+    f"INSERT INTO campaign.message ({FIXED}, to_address, attempt, state, reason) "
+    f"SELECT {FIXED}, to_address, attempt, 'suppressed', :reason FROM gone RETURNING {TOLD}"
+)
+_WITHDRAW = text(
+    "WITH chosen AS (SELECT workspace, send_key FROM campaign.plan WHERE queue = :campaign "
+    f"AND workspace = :workspace ORDER BY due_at LIMIT :limit FOR UPDATE), {_TAKE_BACK}"
+)
+# The queues that have something planned, one look into the index for each, however many messages
+# and archived campaigns there are.
+_WITHDRAW_LATE = text(
+    "WITH RECURSIVE queues AS ("
+    "SELECT min(queue) AS queue FROM campaign.plan WHERE queue > '' "
+    "UNION ALL SELECT (SELECT min(queue) FROM campaign.plan "
+    "WHERE queue > queues.queue) FROM queues WHERE queue IS NOT NULL), "
+    "chosen AS (SELECT workspace, send_key FROM campaign.plan WHERE queue IN ("
+    "SELECT queue FROM queues JOIN campaign.campaign ON campaign_id = CAST(queue AS uuid) "
+    f"WHERE campaign.state = 'archived') LIMIT :limit FOR UPDATE SKIP LOCKED), {_TAKE_BACK}"
+)
+
+
+async def write(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Move]:
+    """Plan what was never planned before; each new message.
+
+    Who has a message for the same occasion, under whatever profile id, gets no second one.
+    """
+    # Of two for one occasion in one call the first counts.
+    wanted = list({(one.workspace, one.send_key): one for one in reversed(messages)}.values())
+    if not wanted:
+        return []
+    rows = await tx.execute(
+        _WRITE,
+        {
+            "before": None,
+            "step": ONLY_STEP,
+            "channels": pack_texts([one.channel for one in wanted]),
+            "workspaces": pack_texts([one.workspace for one in wanted]),
+            "send_keys": pack_texts([one.send_key for one in wanted]),
+            "kinds": pack_texts([one.kind for one in wanted]),
+            "queues": pack_texts([one.queue for one in wanted]),
+            "purposes": pack_texts([one.purpose for one in wanted]),
+            "campaigns": [one.campaign_id for one in wanted],
+            "occasions": pack_texts([one.occasion for one in wanted]),
+            "profiles": pack_texts([one.profile_id for one in wanted]),
+            "versions": [one.needed_version for one in wanted],
+            "addresses": [one.to_address for one in wanted],
+            "states": [one.state for one in wanted],
+            "reasons": [one.reason for one in wanted],
+            "traces": [one.traceparent for one in wanted],
+        },
+    )
+    return moves(rows)
+
+
+async def anything_due(tx: AsyncConnection) -> bool:
+    """Whether a claim would find something; takes no locks."""
+    return bool(await tx.scalar(_ANYTHING))
+
+
+async def claim(tx: AsyncConnection, limit: int, turn: Turn) -> list[Claimed]:
+    """At most `limit` messages that are due and that nobody else is claiming, locked.
+
+    The first one is of whoever's turn it is.
+    """
+    rows = await tx.execute(
+        _CLAIM,
+        {
+            "limit": limit,
+            "express_first": turn.express_first,
+            "express_after": turn.express_after,
+            "campaigns_after": turn.campaigns_after,
+        },
+    )
+    return [Claimed(**row) for row in rows.mappings()]
+
+
+async def withdraw(
+    tx: AsyncConnection, workspace: str, campaign_id: str, reason: str, limit: int
+) -> list[Move]:
+    """Suppress so many messages that a campaign has planned; each of them."""
+    asked = {
+        "workspace": workspace,
+        "campaign": campaign_id,
+        "reason": reason,
+        "limit": limit,
+        "before": "planned",
+    }
+    return moves(await tx.execute(_WITHDRAW, asked))
+
+
+async def withdraw_late(tx: AsyncConnection, reason: str, limit: int) -> list[Move]:
+    """Suppress at most `limit` messages of archived campaigns that are planned; each of them."""
+    asked = {"reason": reason, "limit": limit, "before": "planned"}
+    return moves(await tx.execute(_WITHDRAW_LATE, asked))
