@@ -392,6 +392,7 @@ def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Ca
             return await sender._turn(Lane([connection], renderer), asyncio.Event())
         finally:
             await connection.close()
+            await sender._carriers.http.close()
 
     return once
 

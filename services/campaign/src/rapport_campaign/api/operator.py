@@ -86,8 +86,8 @@ def _create_route(
         """Make a draft on a segment that there is; a template that can't be read, or names what
         is not there, is refused.
         """
-        await require_usable(renderer, body.model_dump())
         given = body.fields()
+        await require_usable(renderer, given)
         campaign = Campaign(
             workspace=caller.workspace,
             campaign_id=str(uuid.uuid4()),

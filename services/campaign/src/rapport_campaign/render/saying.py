@@ -37,7 +37,9 @@ def said(content: str, variables: Mapping[str, Any]) -> Said:
     )
 
 
-def templates(content: Mapping[str, Any]) -> dict[str, str]:
-    """The templates of a content by their places in it."""
-    found = {name: content[name] for name in RENDERED if content.get(name)}
-    return found | {f"{PARAMETERS}.{name}": one for name, one in content[PARAMETERS].items()}
+def templates(content: str) -> dict[str, str]:
+    """The templates of a content (JSON) by their places in it."""
+    told: dict[str, Any] = msgspec.json.decode(content)
+    found = {name: told[name] for name in RENDERED if told.get(name)}
+    values = told.get(PARAMETERS, {})
+    return found | {f"{PARAMETERS}.{name}": one for name, one in values.items()}
