@@ -160,6 +160,10 @@ bench-profile: $(STAMP) ## Measure only profile, with a million people in its st
 bench-segment: $(STAMP) ## Measure only segment, with a million people in its store (kept in .bench; ARGS="--people 20000")
 	@$(PY) tests/bench --only segment $(ARGS)
 
+.PHONY: bench-campaign
+bench-campaign: $(STAMP) ## Measure only campaign: a broadcast planned and sent (ARGS="--people 1000000")
+	@$(PY) tests/bench --only campaign $(ARGS)
+
 .PHONY: bench-identity
 bench-identity: $(STAMP) ## Measure only how quickly it is worked out who is who; needs no server
 	@$(PY) tests/bench --only identity $(ARGS)

@@ -42,7 +42,7 @@ OVER_ALL_WORKSPACES = {
     # Which services owe receipts: their names are joined to requests.
     "rapport_profile.store.privacy._UNANSWERED",
     # Queues of archived campaigns; a queue is named by the id alone.
-    "rapport_campaign.store.sending._WITHDRAW_LATE",
+    "rapport_campaign.store.plan._WITHDRAW_LATE",
 }
 """Statements that the service runs for everybody now and then: not for one shard."""
 

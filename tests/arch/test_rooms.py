@@ -43,6 +43,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
     },
     "campaign": {
+        "background.py": "its workers, by the half of the process that has them",
         "channels": "the providers of all channels but e-mail, behind one contract",
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,7 @@ def running(
     split: tuple[str, ...] = (),
     workers: int = 1,
     kept: Path | None = None,
+    service_env: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Place]:
     """Start a stack of these services; everything is gone afterwards, but for what is `kept`.
 
@@ -87,7 +88,7 @@ def running(
     """
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
         home = Home.at(kept or Path(folder) / "home")
-        own = {"ingest": {"RAPPORT_WORKERS": str(workers)}}
+        own = {"ingest": {"RAPPORT_WORKERS": str(workers)}, **(service_env or {})}
         stack = Stack(
             Config(home=home, ports=Ports.free(), services=services, split=split, service_env=own)
         )

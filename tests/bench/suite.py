@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tests.bench import (
+    campaign,
     due,
     finding,
     footprint,
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*PARTS, *APART], help="one part of it")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only ingest's memory")
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
-    parser.add_argument("--people", type=int, metavar="N", help="in segment's store, kept for each")
+    parser.add_argument("--people", type=int, metavar="N", help="in segment's or campaign's store")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
     busy = table.how_busy()
@@ -42,6 +43,8 @@ def _measured(arguments: argparse.Namespace) -> list[Row]:
         return soak.measure(float(arguments.soak), slow_kafka=arguments.slow_kafka)
     if arguments.only == "segment":
         return segment.measure(arguments.people)
+    if arguments.only == "campaign":
+        return campaign.measure(arguments.people)
     parts = {**PARTS, **APART}
     chosen = [arguments.only] if arguments.only else list(PARTS)
     return [row for one in chosen for row in parts[one]()]
@@ -58,6 +61,7 @@ PARTS = {"ingest": ingest.measure, "pipeline": _whole_stack, "due": due.measure}
 APART = {
     "profile": profile.measure,
     "segment": segment.measure,
+    "campaign": campaign.measure,
     "search": finding.measure,
     "identity": identity.measure,
 }

@@ -271,6 +271,14 @@ async def taken(engine: AsyncEngine, token: str, lease: str, address: str | None
             ),
             {"token": token, "address": address},
         )
+        await tx.execute(text("DELETE FROM campaign.message_total"))
+        await tx.execute(
+            text(
+                "INSERT INTO campaign.message_total SELECT workspace, "
+                "coalesce(campaign_id::text, ''), kind, state, 0, count(*) "
+                "FROM campaign.every_message GROUP BY 1, 2, 3, 4"
+            )
+        )
 
 
 def quick_settings(smtp_port: int, **more: Any) -> Settings:

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from tests.support.former_outbox import beside
 
 from rapport_campaign.domain.addresses import addresses_of
-from rapport_campaign.domain.model import State
+from rapport_campaign.domain.model import NewMessage, State
 from rapport_campaign.domain.permission import objections_of
-from rapport_campaign.store import people
+from rapport_campaign.store import ledger, people, plan
 from rapport_common.db import create_engine
 from rapport_common.events.profile import ConsentState
 from rapport_common.follower.domain import Held
@@ -238,3 +238,67 @@ async def test_the_release_before_goes_on_beside(
     url = service_database("campaign")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
     await beside(url, "campaign", ROOT, "0010")
+
+
+_FORMER = """
+INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, occasion,
+  step, channel, profile_id, needed_version, to_address, state, next_attempt_at, planned_at, token,
+  lease_until)
+SELECT 'acme', 'old' || n, kind, queue, 'service', NULLIF(queue, '')::uuid, occasion || n, '1',
+  'email', 'p' || n, 0, 'ada@x.example', state, now(), now() - n * interval '40 days',
+  CASE WHEN state IN ('sending', 'uncertain') THEN gen_random_uuid() END,
+  CASE WHEN state = 'sending' THEN now() END
+FROM unnest(CAST(:kinds AS text[]), CAST(:queues AS text[]), CAST(:occasions AS text[]),
+  CAST(:states AS text[])) WITH ORDINALITY AS v(kind, queue, occasion, state, n)
+"""
+_CAMPAIGN = """
+INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, from_address,
+  subject, html, allow_old_events, include_existing, state, created_at)
+VALUES ('acme', :id, 'n', 's', 'service', 'a@b.example', 's', 'h', false, false, 'running', now())
+"""
+
+
+@pytest.mark.integration
+async def test_messages_of_before_are_where_they_belong_and_are_not_planned_again(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever an occasion is called: SQL and Python make one key of it."""
+    url = service_database("campaign")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    config = alembic_config(ROOT)
+    await asyncio.to_thread(command.downgrade, config, "0018")
+    engine = create_engine(url, application="campaign-test")
+    campaign = "33333333-3333-3333-3333-333333333333"
+    states = ["planned", "sending", "sent", "failed", "suppressed", "uncertain", "planned"]
+    kinds = ["entry", "request", "entry", "request", "entry", "request", "test"]
+    occasions = ["e", "ß 上海 😀", "3:x", '"\\', "", "\u200b", "t"]
+    queues = [campaign if kind == "entry" else "" for kind in kinds]
+    async with engine.begin() as tx:
+        await tx.execute(text(_CAMPAIGN), {"id": campaign})
+        given = {"kinds": kinds, "queues": queues, "occasions": occasions, "states": states}
+        await tx.execute(text(_FORMER), given)
+    for direction in (command.upgrade, command.downgrade, command.upgrade):
+        goal = "head" if direction is command.upgrade else "0018"
+        await asyncio.to_thread(direction, config, goal)
+    again = [
+        NewMessage(
+            workspace="acme",
+            kind="entry" if kind == "entry" else "request",
+            purpose="service",
+            campaign_id=campaign if kind == "entry" else None,
+            occasion=f"{occasion}{number}",
+            profile_id="somebody else",
+        )
+        for number, (kind, occasion) in enumerate(zip(kinds[:6], occasions, strict=False), 1)
+    ]
+    async with engine.begin() as tx:
+        rows = await tx.execute(
+            text("SELECT send_key, state FROM campaign.every_message ORDER BY send_key")
+        )
+        found = [tuple(row) for row in rows]
+        planned = await plan.write(tx, again)
+        totals, counted = await ledger.kept(tx), await ledger.counted(tx)
+    await engine.dispose()
+    assert found == [(f"old{number}", state) for number, state in enumerate(states, 1)]
+    assert planned == []
+    assert totals == counted == {**dict.fromkeys(states, 1), "planned": 2}

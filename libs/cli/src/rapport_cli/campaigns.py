@@ -91,6 +91,44 @@ def messages(
 
 
 @app.command()
+def uncertain(
+    ctx: typer.Context,
+    *,
+    campaign: Annotated[str | None, typer.Option(help="Of this campaign only.")] = None,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List messages of which nobody knows whether they went out, the newest first."""
+    answer = (
+        show.session(ctx)
+        .api("campaign")
+        .get("/v1/uncertain", campaign_id=campaign, limit=limit, cursor=cursor)
+    )
+    columns = ["id", "to_address", "campaign_id", "planned_at", "reason"]
+    show.page(answer, columns, empty="No message is uncertain.", as_json=as_json)
+
+
+@app.command()
+def settle(
+    ctx: typer.Context,
+    messages: Annotated[list[str] | None, typer.Argument(help="Ids of uncertain messages.")] = None,
+    *,
+    state: Annotated[str, typer.Option(help="sent, failed, or planned: send it once more.")],
+    reason: Annotated[str, typer.Option(help="What you know it by, such as the server's log.")],
+    campaign: Annotated[str | None, typer.Option(help="All of this campaign.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Say what uncertain messages are. `planned` only for what has surely not gone out."""
+    body: dict[str, Any] = {"state": state, "reason": reason}
+    body |= {"campaign_id": campaign} if campaign else {}
+    body |= {"ids": messages} if messages else {}
+    answer = show.session(ctx).api("campaign").post("/v1/uncertain/settle", body)
+    more = ": say it again for more" if answer["more"] else ""
+    show.made(answer, f"{len(answer['ids'])} are {state} now{more}.", as_json=as_json)
+
+
+@app.command()
 def start(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False) -> None:
     """Start sending."""
     _step(ctx, campaign_id, "start", as_json=as_json)

@@ -19,6 +19,7 @@ SCOPES = (
     "feedback:write",
     "imports:write",
     "loyalty:redeem",
+    "messages:send",
     "ops",
     "privacy:read",
     "privacy:write",

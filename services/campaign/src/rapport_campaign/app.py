@@ -7,16 +7,14 @@ from fastapi import FastAPI
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
-from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.providers import Keeper
-from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
-from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import SCHEMA
@@ -32,9 +30,8 @@ async def run() -> None:
     """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    renderers = Renderer.several(
-        1 + settings.sender_lanes, settings.office(), settings.render_seconds
-    )
+    office, count = settings.office(), 1 + settings.sender_lanes
+    renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
     try:
         await process.run(assemble(process, settings, renderers))
     finally:
@@ -52,11 +49,9 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.relay()
     works = Works(process.engine, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
-    sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
-    keeper = Keeper.of(process.engine, settings)
-    sender = Sender(process.engine, sending, lanes, keeper.carriers, settings)
-    process.workers += [sender, keeper, Upkeep(process.engine)]
+    carriers = Carriers.of(settings)
+    process.workers += background(process.engine, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
-    process.routers += routers(process.api_engine, listening, reader, keeper.carriers, settings)
+    process.routers += routers(process.api_engine, listening, reader, carriers, settings)
     return process.api()

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from rapport_campaign.domain.model import Campaign, Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.saying import Said
 from rapport_campaign.render.templates import Problem, TemplateError, problems
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS
 
 LENGTH = 4
 START_SECONDS = 60.0
@@ -44,6 +45,7 @@ class Source(msgspec.Struct, frozen=True):
 
     text: str
     html: bool
+    of_request: bool = False
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -97,11 +99,6 @@ class Renderer:
     patience: float = 30.0
     _process: asyncio.subprocess.Process | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @classmethod
-    def several(cls, number: int, office: Office, seconds: float) -> list[Self]:
-        """So many of them, all alike."""
-        return [cls(office, seconds) for _ in range(number)]
 
     async def compose(
         self, jobs: Sequence[Job], now: datetime, *, until: float
@@ -277,7 +274,8 @@ def _guarded(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answe
 def _answered(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answer:
     try:
         if isinstance(asked, Source):
-            return _Answer(problems=problems(asked.text, html=asked.html))
+            existing = OF_REQUESTS if asked.of_request else EXISTING
+            return _Answer(problems=problems(asked.text, html=asked.html, existing=existing))
         campaign = batch.campaigns[asked.campaign] if asked.campaign is not None else None
         job = Job(asked.claimed, asked.address, asked.state, campaign, asked.content)
         made = composer.compose(job, batch.now)

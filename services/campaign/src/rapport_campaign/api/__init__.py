@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.preference_pages import preference_pages
@@ -48,6 +49,7 @@ def routers(
     door = Door(renderer.office.link_key, settings.proxies())
     return [
         operator_routes(engine, renderer, Arrivals.of(engine, settings)),
+        message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),

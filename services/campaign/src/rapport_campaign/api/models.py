@@ -51,6 +51,7 @@ def _segment(text: str) -> str:
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
+Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 CampaignChannel = Literal["email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook"]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
@@ -90,7 +91,7 @@ class NewCampaign(BaseModel):
     segment_id: SegmentId
     purpose: Purpose
     from_address: Sender | None = Field(None, description="needed for e-mail, as the next two")
-    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    subject: Subject | None = None
     html: Template | None = None
     text: Template | None = None
     allow_old_events: bool = False
@@ -133,7 +134,7 @@ class CampaignChange(BaseModel):
     segment_id: SegmentId | None = None
     purpose: Purpose | None = None
     from_address: Sender | None = None
-    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
     allow_old_events: bool | None = None

@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +20,7 @@ from rapport_campaign.domain.accounts import Bill, ProviderAccount, bill, noted,
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.parcels import Channel, Parcel
 from rapport_campaign.domain.provider_keys import ProviderKeys, place_of
+from rapport_campaign.settings import Settings
 from rapport_campaign.store import providers as store
 from rapport_campaign.store.providers import Delivery
 from rapport_common import clock, logging
@@ -63,6 +65,11 @@ class Carriers:
         self.http = http
         self.keys = keys
         self._adapters: OrderedDict[str, tuple[int, Adapter]] = OrderedDict()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of a process, with one HTTP client for all of them."""
+        return cls(Http(settings.own_networks()), settings.provider_keys())
 
     async def admit(
         self, tx: AsyncConnection, workspace: str, channel: Channel, wanted: int

@@ -5,12 +5,11 @@ import secrets as chance
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_campaign.channels.http import Http
 from rapport_campaign.domain.accounts import (
     MOST_ACCOUNTS,
     CheckResult,
@@ -23,7 +22,6 @@ from rapport_campaign.domain.delivery import Outcome, said
 from rapport_campaign.domain.provider_keys import ProviderKeys, place_of
 from rapport_campaign.domain.vendors import VENDORS, UnusableAccountError, completed, fields_of
 from rapport_campaign.handlers.carrying import Carried, Carriers
-from rapport_campaign.settings import Settings
 from rapport_campaign.store import providers as store
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -168,12 +166,6 @@ class Keeper:
         """`carriers` are those of the process."""
         self._engine = engine
         self.carriers = carriers
-
-    @classmethod
-    def of(cls, engine: AsyncEngine, settings: Settings) -> Self:
-        """With carriers, one HTTP client for all of them."""
-        http = Http(settings.own_networks())
-        return cls(engine, Carriers(http, settings.provider_keys()))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Once a minute, until `stop`; connections to providers are closed then."""

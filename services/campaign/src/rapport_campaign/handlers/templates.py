@@ -5,7 +5,7 @@ from typing import Any
 
 from rapport_campaign.render.saying import templates
 from rapport_campaign.render.templates import Problem
-from rapport_campaign.render.variables import names
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, names
 from rapport_campaign.renderer import Renderer, Source
 from rapport_common.errors import InvalidRequestError
 
@@ -13,17 +13,19 @@ FIELDS = ("subject", "html", "text")
 _SHOWN = 50
 
 
-async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
+async def require_usable(
+    renderer: Renderer, wanted: Mapping[str, Any], *, of_request: bool = False
+) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
     `wanted` has them by field (`subject`, `html`, `text`, those of `content`); one that is missing
-    is not looked at.
+    is not looked at. `of_request`: of a single message, whose templates see other variables.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
     if wanted.get("content"):
         inside = templates(wanted["content"])
         given += [(f"content.{place}", text) for place, text in inside.items()]
-    sources = [Source(text, html=field == "html") for field, text in given]
+    sources = [Source(text, html=field == "html", of_request=of_request) for field, text in given]
     found = await renderer.check(sources)
     problems = [
         (field, problem)
@@ -35,8 +37,8 @@ async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
     message = _told(*problems[0])
     details: dict[str, Any] = {"problems": [_shown(*one) for one in problems[:_SHOWN]]}
     if any(one.variable for _, one in problems):
-        details["variables"] = names()
-        message = f"{message}; there are {', '.join(names())}"
+        details["variables"] = known = names(OF_REQUESTS if of_request else EXISTING)
+        message = f"{message}; there are {', '.join(known)}"
     raise InvalidRequestError(message, details=details)
 
 

@@ -33,7 +33,7 @@ class Tracker:
     """Records opens, clicks and unsubscribes, and tells the other services."""
 
     def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
+        self.publisher = publisher
 
     async def recipient(self, tx: AsyncConnection, token: Token) -> Recipient | None:
         """Whom a token was made for."""
@@ -60,7 +60,7 @@ class Tracker:
         if sent is None or sent.kind == "test" or not await tracking.touch(tx, sent, "opened_at"):
             return
         event = await self._event(tx, sent, own_events.OPENED, f"open-{sent.send_key}")
-        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
+        await self.publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("open").inc()
 
     async def target(self, tx: AsyncConnection, token: Token) -> str | None:
@@ -83,7 +83,7 @@ class Tracker:
         await tracking.touch(tx, sent, "clicked_at")
         message_id = f"click-{sent.send_key}-{token.link_id}-{number}"
         event = await self._event(tx, sent, own_events.CLICKED, message_id, url)
-        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
+        await self.publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("click").inc()
         return url
 
@@ -102,7 +102,7 @@ class Tracker:
         await tracking.suppress(tx, key, sent.profile_id, UNSUBSCRIBED, max(now, agreed or now))
         who = own_events.identity(state, address)
         event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
-        await self._publisher.publish(tx, [(event, trace)])
+        await self.publisher.publish(tx, [(event, trace)])
         metrics.TRACKED.labels("unsubscribe").inc()
 
     async def _event(

@@ -21,6 +21,13 @@ SECTIONS: tuple[Section, ...] = ("planned", "sending", "ended")
 """Where a message is, in the order in which it goes there: who reads them so misses none."""
 
 
+PLACE = (
+    "workspace = :workspace AND send_key = :send_key AND planned_at = ("
+    "SELECT planned_at FROM campaign.send WHERE workspace = :workspace AND send_key = :send_key)"
+)
+"""SQL: one message by its key; its month is known by the key."""
+
+
 class Place(NamedTuple):
     """Where a page of a list ends: at which instant, and at which key of those with it."""
 
@@ -58,6 +65,9 @@ _LISTS = {
         "ORDER BY planned_at DESC, send_key DESC LIMIT :limit"
     ),
 }
+_FIND = text(
+    f"SELECT campaign_id::text AS campaign_id, {_SHOWN} FROM campaign.every_message WHERE {PLACE}"
+)
 _ADD = text(
     "INSERT INTO campaign.message_total AS t (workspace, campaign, kind, state, shard, number) "
     "SELECT workspace, campaign, kind, state, CAST(:shard AS smallint), number "
@@ -164,6 +174,12 @@ async def listed(
         },
     )
     return list(result.fetchall())
+
+
+async def find(tx: AsyncConnection, workspace: str, send_key: str) -> Row[Any] | None:
+    """A message, wherever it is."""
+    rows = await tx.execute(_FIND, {"workspace": workspace, "send_key": send_key})
+    return rows.first()
 
 
 def _by_state(rows: Iterable[Row[Any]]) -> dict[str, int]:

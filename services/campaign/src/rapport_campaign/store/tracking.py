@@ -9,19 +9,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import PROMOTION, Kind, Link, Purpose
+from rapport_campaign.store.ledger import PLACE
 
-_PLACE = (
-    "workspace = :workspace AND send_key = :send_key AND planned_at = ("
-    "SELECT planned_at FROM campaign.send WHERE workspace = :workspace AND send_key = :send_key)"
-)
 _SENT = text(
     "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-    f"to_address, traceparent FROM campaign.every_message WHERE {_PLACE} "
+    f"to_address, traceparent FROM campaign.every_message WHERE {PLACE} "
     "AND to_address IS NOT NULL"
 )
 _TOUCH = {
     (table, column): text(
-        f"UPDATE campaign.{table} SET {column} = now() WHERE {_PLACE} AND {column} IS NULL"
+        f"UPDATE campaign.{table} SET {column} = now() WHERE {PLACE} AND {column} IS NULL"
     )
     for table in ("sending", "message")
     for column in ("opened_at", "clicked_at")

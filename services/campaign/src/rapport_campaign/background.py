@@ -1,0 +1,31 @@
+"""What campaign does by itself, beside consumer, relay and jobs, in each process that works."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.upkeep import Upkeep
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.sender import Sender
+from rapport_campaign.settings import Settings
+from rapport_common.publisher import Publisher
+from rapport_common.runtime import Worker
+
+
+def background(
+    engine: AsyncEngine,
+    publisher: Publisher,
+    lanes: Sequence[Renderer],
+    carriers: Carriers,
+    settings: Settings,
+) -> list[Worker]:
+    """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at)
+    return [
+        Sender(engine, dispatcher, lanes, carriers, settings),
+        Keeper(engine, carriers),
+        Upkeep(engine),
+    ]

@@ -1,0 +1,128 @@
+"""Campaign alone: planning a broadcast for everybody in a segment, and sending it to a local sink
+from two worker processes; beside the floor of the same mails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvloop
+from tests.bench import mail_floor, mail_sink, place, recipients
+from tests.bench.cpu import Meter, Spent
+from tests.bench.mail_sink import Sink
+from tests.bench.place import Place
+from tests.bench.table import Row, console
+
+from rapport_local.ports import Ports
+from rapport_local.ui import MIB, memory
+
+PEOPLE = 100_000
+FLOOR = 40_000
+PATIENCE_SECONDS = 1800.0
+LOOK_SECONDS = 0.1
+NAMES = ("campaign-worker", "campaign-worker-2")
+
+
+def measure(people: int | None = None) -> list[Row]:
+    """Return the rows; `people` are the recipients."""
+    count = people or PEOPLE
+    with mail_sink.running() as sink:
+        env = {"campaign": {"RAPPORT_SMTP_PORT": str(sink.port)}}
+        with (
+            place.running(("campaign",), split=("campaign",), service_env=env) as started,
+            _second(started) as second,
+        ):
+            return _broadcast(started, sink, second, count)
+
+
+def _broadcast(
+    started: Place, sink: Sink, second: subprocess.Popen[bytes], count: int
+) -> list[Row]:
+    url = f"{started.postgres}/rapport"
+    console.print(f"{count:,} people …")
+    uvloop.run(recipients.fill(url, count))
+    campaign = _draft(started)
+    began = time.perf_counter()
+    job = started.post("campaign", f"/v1/campaigns/{campaign}/start", {})["job_id"]
+    started.post("campaign", f"/v1/campaigns/{campaign}/pause", {})
+    _until(lambda: started.get("campaign", f"/v1/jobs/{job}")["state"] != "running")
+    planned = time.perf_counter() - began
+    rows = [Row("planning a broadcast", count / planned, "rows/s", "50,000")]
+    counts = started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]
+    console.print(f"planned: {counts}")
+    meter = _meter(started, sink, second)
+    before, waiting = meter.read(), counts["planned"]
+    began = time.perf_counter()
+    started.post("campaign", f"/v1/campaigns/{campaign}/resume", {})
+    peak = [0, 0]
+    pids = (started.stack.pid("campaign-worker"), second.pid)
+
+    def is_over() -> bool:
+        peak[:] = [max(one, memory(pid)) for one, pid in zip(peak, pids, strict=True)]
+        return not started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]["planned"]
+
+    _until(is_over)
+    _until(lambda: not started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]["sending"])
+    seconds = time.perf_counter() - began
+    spent = Spent.between("broadcast", (before, meter.read()), waiting, 0.0)
+    counts = started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]
+    floor = mail_floor.rate(url, sink.port, FLOOR, len(NAMES))
+    note = f"{counts['sent']:,} sent, {sink.taken - FLOOR:,} in the sink; two workers"
+    rows.append(
+        Row("personalised mails", waiting / seconds, "mails/s", "8,000", floor, note, (spent,))
+    )
+    rows += [
+        Row(f"memory of {name}", one / MIB, "MiB", "150", note="with its renderers")
+        for name, one in zip(NAMES, peak, strict=True)
+    ]
+    return rows
+
+
+def _draft(started: Place) -> str:
+    body = {
+        "name": "Weekly",
+        "segment_id": recipients.SEGMENT,
+        "purpose": "promotion",
+        "from_address": "Shop <news@shop.example>",
+        "subject": recipients.SUBJECT,
+        "html": recipients.HTML,
+        "text": recipients.TEXT,
+        "allow_old_events": True,
+        "include_existing": True,
+    }
+    return str(started.post("campaign", "/v1/campaigns", body)["id"])
+
+
+@contextmanager
+def _second(started: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """A second worker process, as a second replica is."""
+    config = started.stack.config
+    env = config.environment("campaign-worker", started.stack.credentials())
+    env |= {"RAPPORT_METRICS_PORT": str(Ports.free().smtp), "RAPPORT_REPLICA": "1"}
+    process = subprocess.Popen([*config.command("campaign"), "run"], env={**os.environ, **env})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _meter(started: Place, sink: Sink, second: subprocess.Popen[bytes]) -> Meter:
+    pids: dict[str, tuple[int, ...]] = {
+        name: (started.stack.pid(name),) for name in (*started.stack.config.processes, "postgres")
+    }
+    return Meter({**pids, "campaign-worker-2": (second.pid,), "sink": (sink.process.pid or 0,)})
+
+
+def _until(is_so: Any) -> None:
+    deadline = time.perf_counter() + PATIENCE_SECONDS
+    while not is_so():
+        if time.perf_counter() > deadline:
+            message = "it does not end"
+            raise TimeoutError(message)
+        time.sleep(LOOK_SECONDS)
