@@ -151,6 +151,7 @@ SAFE_AGAIN = {
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
     "/v1/provider-accounts": "a name is taken once (409 with the id)",
+    "/v1/inbox-tokens": "a token is kept nowhere",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }

@@ -27,6 +27,7 @@ from rapport_cli import (
     events,
     groups,
     imports,
+    inbox,
     jobs,
     ledger,
     lists,
@@ -97,6 +98,7 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")

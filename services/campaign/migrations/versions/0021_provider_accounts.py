@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.add_column("campaign", sa.Column("content", sa.JSON()), schema=SCHEMA)
     _accounts()
     _standings()
+    _inbox()
     op.create_table(
         "delivery",
         sa.Column("workspace", sa.Text(), nullable=False),
@@ -48,6 +49,30 @@ def upgrade() -> None:
         ["workspace", "vendor", "provider_id"],
         schema=SCHEMA,
         postgresql_where=sa.text("provider_id IS NOT NULL"),
+    )
+
+
+def _inbox() -> None:
+    op.create_table(
+        "inbox_item",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("item_id", ID, nullable=False),
+        sa.Column("profile_id", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT),
+        sa.Column("read_at", INSTANT),
+        sa.PrimaryKeyConstraint("workspace", "item_id", name=op.f("pk_inbox_item")),
+        schema=SCHEMA,
+    )
+    op.create_index(
+        op.f("ix_inbox_item_workspace_profile_id_created_at"),
+        "inbox_item",
+        ["workspace", "profile_id", "created_at"],
+        schema=SCHEMA,
     )
 
 
@@ -123,6 +148,7 @@ def _standings() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("inbox_item", schema=SCHEMA)
     op.drop_table("delivery", schema=SCHEMA)
     op.drop_table("provider_standing", schema=SCHEMA)
     op.drop_table("provider_account", schema=SCHEMA)

@@ -10,6 +10,9 @@ from rapport_common.retention import Retention
 # Longer than any topic keeps records: an end can't outlive its beginning in the log.
 ENTRIES_KEPT = timedelta(days=7)
 
+UNSEEN_KEPT = timedelta(days=7)
+"""Items of inboxes that nobody is shown any more."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -19,5 +22,6 @@ def retentions(settings: Settings) -> list[Retention]:
     return [
         Retention("entry", "ended_at", ENTRIES_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         KEPT,
     ]

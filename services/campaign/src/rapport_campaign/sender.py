@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome, moments
 from rapport_campaign.domain.model import Link
-from rapport_campaign.handlers import parcels
-from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.domain.parcels import INBOX
+from rapport_campaign.handlers import inbox, parcels
+from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.render.compose import Job, Mail
@@ -161,14 +162,34 @@ class Sender:
     async def _carry(
         self, group: parcels.Group, some: Sequence[parcels.Ready], results: list[Result]
     ) -> None:
-        """Let providers take what is no e-mail, as many as they may."""
-        async with self._engine.begin() as tx:
-            admission = await self._carriers.admit(tx, *group, len(some))
+        """Let providers take what is no e-mail, as many as they may; an inbox is our own.
+
+        It raises nothing for a database that is away: what else the batch came to would be lost.
+        """
+        try:
+            async with self._engine.begin() as tx:
+                if group[1] == INBOX:
+                    await inbox.put_all(tx, [parcels.item(group[0], one) for one in some])
+                    admission = None
+                else:
+                    admission = await self._carriers.admit(tx, *group, len(some))
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            log.warning("messages not carried, they are given back", error=error)
+            results += [Result(job, NOT_TRIED, clock.now()) for job, _ in some]
+            return
+        if admission is None:
+            results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
+            return
         going = parcels.assigned(some, admission, results)
         carried = await asyncio.gather(
             *(self._carriers.carry(account, parcel) for _, account, parcel in going)
         )
         results += parcels.results_of([job for job, _, _ in going], carried)
+        await self._note(carried)
+
+    async def _note(self, carried: Sequence[Carried]) -> None:
         try:
             async with self._engine.begin() as tx:
                 await self._carriers.note(tx, carried)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
@@ -54,6 +55,8 @@ def routers(
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),
+        inbox_routes(engine, renderer.office),
+        inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, renderer.office.link_key),
         preference_pages(engine, preferences, door),

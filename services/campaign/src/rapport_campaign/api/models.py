@@ -53,7 +53,9 @@ Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_l
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
 Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
-CampaignChannel = Literal["email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook"]
+CampaignChannel = Literal[
+    "email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"
+]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 

@@ -1,7 +1,8 @@
 """May this go out now, by a channel that is no e-mail? As `permission.decide` asks of mails.
 
 A promotion by a number or a device needs its own yes: who has agreed to mails has not agreed to be
-called at night. A no to `all` holds everywhere. A webhook speaks to a program about somebody.
+called at night. A no to `all` holds everywhere. A webhook speaks to a program about somebody, and
+the inbox of an app is looked into by who has opened it: both need no address.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 
 from rapport_campaign.domain.addresses import Address
 from rapport_campaign.domain.model import PROMOTION, Person, Purpose, State
+from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
     GONE,
@@ -76,7 +78,7 @@ def decide_by(
         return Suppress(OBJECTED)
     if purpose == PROMOTION and state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
-    if channel == WEBHOOK:
+    if channel in {WEBHOOK, INBOX}:
         return Send(person.profile_id)
     points = points_of(state, channel)
     if not points:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Channel = Literal["sms", "push", "web_push", "wechat", "whatsapp", "webhook"]
+Channel = Literal["sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"]
+"""All but `inbox`, which is our own, by a provider."""
 
-CHANNELS: tuple[Channel, ...] = ("sms", "push", "web_push", "wechat", "whatsapp", "webhook")
+INBOX: Channel = "inbox"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,21 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rapport_campaign.domain.parcels import Channel, Content, Notification, Post, Templated, Text
+from rapport_campaign.domain.parcels import (
+    INBOX,
+    Channel,
+    Content,
+    Notification,
+    Post,
+    Templated,
+    Text,
+)
 
 NEEDED: Mapping[Channel, str] = {
     "sms": "text",
     "push": "title",
     "web_push": "title",
+    "inbox": "title",
     "wechat": "template",
     "whatsapp": "template",
 }
@@ -32,7 +41,7 @@ def content_of(channel: Channel, parts: Mapping[str, str], values: Mapping[str, 
 
     if channel == "sms":
         return Text(part("text"), part("template"), values)
-    if channel in {"push", "web_push"}:
+    if channel in {"push", "web_push", INBOX}:
         return Notification(part("title"), part("text"), part("url"), values)
     if channel == "webhook":
         return Post(part("type") or "message", msgspec.json.encode(dict(values)))

@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import cast
+from uuid import UUID
 
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.delivery import Outcome
-from rapport_campaign.domain.parcels import Channel, Parcel
+from rapport_campaign.domain.inbox import InboxItem
+from rapport_campaign.domain.parcels import Channel, Notification, Parcel
 from rapport_campaign.domain.saying import content_of, lacking
 from rapport_campaign.handlers.carrying import Admission, Carried
 from rapport_campaign.handlers.dispatch import Result
@@ -43,6 +45,20 @@ def assigned(
     waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)
     results += [Result(job, waits, clock.now()) for job, _ in some[len(takers) :]]
     return [(job, taker, parcel) for (job, parcel), taker in zip(some, takers, strict=False)]
+
+
+def item(workspace: str, ready: Ready) -> InboxItem:
+    """What an app shows of a message; its id is that of the message, so that there is one."""
+    _, parcel = ready
+    told = parcel.content
+    if not isinstance(told, Notification):
+        message = f"an inbox takes a Notification, not a {type(told).__name__}"
+        raise TypeError(message)
+    item_id = str(UUID(hex=parcel.message_id[:32]))
+    now = clock.now()
+    return InboxItem(
+        workspace, item_id, parcel.address, told.title, told.body, now, told.url, told.data
+    )
 
 
 def results_of(jobs: Sequence[Job], carried: Sequence[Carried]) -> list[Result]:

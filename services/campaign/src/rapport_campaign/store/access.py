@@ -75,6 +75,21 @@ OBJECTIONS = Rows(
 )
 
 
+INBOX = Rows(
+    "campaign.inbox_item",
+    "what our app has shown to you",
+    "campaign.inbox_item t",
+    {"item_id": "uuid"},
+    {
+        "item": "t.item_id::text",
+        **plain("title", "body", "url", "created_at", "expires_at", "read_at"),
+        "data": "CAST(t.data AS text)",
+    },
+    _MINE,
+    documents=frozenset({"data"}),
+)
+
+
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it."""
     return [
@@ -84,6 +99,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         CLICKS,
         ENTRIES,
         OBJECTIONS,
+        INBOX,
         _preferences(recogniser),
         _opt_ins(recogniser),
         _preference_links(recogniser),

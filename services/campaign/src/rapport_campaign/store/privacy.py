@@ -57,6 +57,11 @@ OBJECTIONS = Found(
     "DELETE FROM campaign.objection WHERE ctid IN (SELECT ctid FROM campaign.objection "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
+INBOX = Found(
+    "campaign.inbox_item",
+    "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -87,6 +92,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _opt_ins(recogniser),
         _links(recogniser),
         OBJECTIONS,
+        INBOX,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

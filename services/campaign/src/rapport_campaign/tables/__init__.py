@@ -2,6 +2,7 @@
 
 from rapport_campaign.tables import (
     campaigns,
+    inbox,
     messages,
     people,
     permission,
@@ -15,6 +16,7 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "inbox",
     "messages",
     "people",
     "permission",
