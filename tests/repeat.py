@@ -58,7 +58,8 @@ def run(arguments: list[str]) -> list[str]:
             printed, _nothing = running.communicate()
         except KeyboardInterrupt:
             running.terminate()
-            running.wait()
+            # What it still prints has to be read: else it waits for us, and we for it.
+            running.communicate()
             raise
     if running.returncode == 0:
         return []
