@@ -315,7 +315,7 @@ TWICE = {("campaign", "GET", "/v1/brand"): "`brand set` keeps it the same as fee
 FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs and systems call
 ANSWER: dict[str, Any] = {
     **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
-    **{key: [] for key in ("changes", "chain", "present")},
+    **{key: [] for key in ("changes", "chain", "present", "ids")},
     **{key: [] for key in ("blocked_identifiers",)},
     **dict.fromkeys(("next", "error", "logo", "name", "color", "website"), None),
     **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
