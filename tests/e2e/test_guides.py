@@ -40,7 +40,7 @@ SHOWS = {
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "channels": [
         *("ucs2", "sms", "settings.account_sid", "0.0795"),
-        *("Reply STOP to get no more", "paused", "is removed."),
+        *("paused", "Reply STOP to get no more", "is removed."),
     ],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "computed-traits": [

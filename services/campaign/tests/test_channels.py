@@ -24,7 +24,7 @@ from rapport_campaign.channels import (
     whatsapp,
 )
 from rapport_campaign.channels.contract import ACCOUNT, Adapter, Codes
-from rapport_campaign.channels.http import Http
+from rapport_campaign.channels.http import MOST_ANSWER, Http, Request
 from rapport_campaign.channels.making import ADAPTERS, adapter
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.parcels import Content, Notification, Parcel, Post, Templated, Text
@@ -383,6 +383,15 @@ async def test_a_token_is_asked_for_once_and_again_when_it_is_refused(line: Line
     assert {one.result for one in outcomes} == {"sent"}
     assert len(vendor.tokens) == 3
     assert len(vendor.taken) == 10
+
+
+async def test_so_much_of_an_answer_is_read_at_most(http: Http) -> None:
+    vendor = Twilio()
+    await vendor.start()
+    vendor.moods.append(Mood(Answer(200, b"x" * 10 * MOST_ANSWER)))
+    reply = await http.ask(Request("POST", vendor.url))
+    assert (len(reply.body), reply.is_whole) == (MOST_ANSWER, False)
+    await vendor.stop()
 
 
 def test_the_guide_tells_every_code() -> None:
