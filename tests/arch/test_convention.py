@@ -63,6 +63,11 @@ KEYED = {
     "/v1/traits": "name",
     "/v1/sender-domains": "domain",
     "/v1/vendors": "name",
+    "/v1/snippets": "name",
+    "/v1/snippets/{name}/versions": "version",
+    "/v1/templates/{template_id}/versions": "version",
+    "/v1/coupon-pools": "name",
+    "/v1/outcomes": "the send key, kind and mark",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
@@ -100,6 +105,8 @@ NAMED = {
     "/v1/catalogue/{source}/{kind}": "source, type and name",
     "/v1/sender-domains/{domain}": "a domain is known by its name",
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
+    "/v1/snippets/{name}": "templates call a snippet by its name",
+    "/v1/coupon-pools/{name}": "messages say why there was no coupon by the pool's name",
 }
 # What can be asked for after an event of one's own, which `after` names, has been applied.
 OWN_EVENT = {
@@ -152,6 +159,9 @@ SAFE_AGAIN = {
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
     "/v1/provider-accounts": "a name is taken once (409 with the id)",
     "/v1/inbox-tokens": "a token is kept nowhere",
+    "/v1/snippets": "a name is taken once (409)",
+    "/v1/coupon-pools": "a name is taken once (409)",
+    "/v1/coupon-pools/{name}/imports": "a code is in a pool once",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
@@ -410,6 +420,7 @@ FILLED = {
     "dead_letter_id": "7",
     "id": "7",
     "survey_id": "00000000-0000-4000-8000-000000000000",
+    "template_id": "00000000-0000-4000-8000-000000000000",
 }
 
 

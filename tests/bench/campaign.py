@@ -50,7 +50,7 @@ def _broadcast(
     began = time.perf_counter()
     job = started.post("campaign", f"/v1/campaigns/{campaign}/start", {})["job_id"]
     started.post("campaign", f"/v1/campaigns/{campaign}/pause", {})
-    _until(lambda: started.get("campaign", f"/v1/jobs/{job}")["state"] != "running")
+    _until(lambda: started.get("campaign", f"/v1/jobs/{job}")["state"] == "done")
     planned = time.perf_counter() - began
     rows = [Row("planning a broadcast", count / planned, "rows/s", "50,000")]
     counts = started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]

@@ -22,7 +22,7 @@ _FOOT = (
     '<a href="https://shop.example/offers">offers</a>. '
     '<a href="{{ unsubscribe_url }}">Unsubscribe</a></p>\n'
 )
-HTML = f"<html><body>{_STORY * 4}{_ITEMS}{_STORY * 2}{_FOOT}</body></html>"
+HTML = f"<html><body>{_STORY * 8}{_ITEMS}{_STORY * 4}{_FOOT}</body></html>"
 TEXT = (
     "Dear {{ profile.traits.first_name }},\n\nwhat we chose for {{ profile.traits.city }} is on "
     "its way: https://shop.example/week\n\nUnsubscribe: {{ unsubscribe_url }}\n"

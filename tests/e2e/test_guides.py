@@ -58,6 +58,15 @@ SHOWS = {
         *("You have confirmed it", "Permitted.", "You are unsubscribed"),
         *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
     ],
+    "content": [
+        *(
+            "Snippet footer is at version 1.",
+            "歡迎，Mei",
+            "Welcome, Mei",
+            "lack profile.traits.plan",
+        ),
+        *("1 drafts say it now", "歡迎，Mei", "MEI-", "utm_source=welcome", "shorter"),
+    ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
@@ -72,6 +81,9 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "outcomes": [
+        *("bounced", "hard", "5.1.1", "bounced_hard", "soft bounces", "standard may post to"),
+    ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],

@@ -13,13 +13,18 @@ from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign import pages as campaign
 from rapport_campaign.domain.preferences import Holder, Shown
+from rapport_campaign.domain.templates import Texts
 from rapport_campaign.domain.topics import Topic
+from rapport_campaign.render.authoring import Draft, made
+from rapport_campaign.render.preview import View
+from rapport_campaign.render.preview import seen as seen_as
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import LANGUAGES
 from rapport_feedback import pages as feedback
 from rapport_feedback.domain.surveys import Response
 
+GUIDE = Path(__file__).parents[2] / "docs/guides/content"
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 # One red pixel, as a shop's logo.
 LOGO = rules.logo(
@@ -78,6 +83,18 @@ def _choice() -> Shown:
     return Shown(Holder("w", "ada@example.com", "p"), 1, topics)
 
 
+def _mail(language: str) -> str:
+    """The template of the guide as somebody would get it."""
+    source, footer = [(GUIDE / f"{name}.mjml").read_text() for name in ("welcome", "footer")]
+    texts = Texts(subject="Welcome", preheader="A present", body=source)
+    found = made(Draft("mjml", texts, language, {"footer": footer}))
+    assert found.said is not None, found.faults
+    more = {"coupon": {"code": "WELCOME-42"}, "unsubscribe_url": "https://x.example/u"}
+    data = {"name": "Donaudampfschifffahrtsgesellschaftskapitän", "plan": "gold"}
+    view = View(said=found.said, address="ada@example.com", state=None, data=data, more=more)
+    return seen_as(view).html
+
+
 def _pages() -> dict[str, str]:
     pages: dict[str, str] = {}
     answer = Response(UUID(int=1), 9, "", 1, NOON, NOON)
@@ -96,4 +113,4 @@ def _pages() -> dict[str, str]:
             opt_in = campaign.opt_in("ada@example.com", "", "f", confirmed=confirmed, **about)  # type: ignore[arg-type] # as above
             pages[f"{name}-{language}"] = opt_in.html
         pages[f"busy-{language}"] = campaign.problem(503, "", language=language).html
-    return pages
+    return pages | {f"mail-{language}": _mail(language) for language in ("en", "ar")}

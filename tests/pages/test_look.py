@@ -7,6 +7,8 @@ import pytest
 
 pytestmark = [pytest.mark.e2e]
 
+# A mail stands in a page of the mailbox, which has the landmarks: in there it is an article.
+NOT_OF_MAILS = ("landmark-one-main:", "region:")
 Seen = list[dict[str, Any]]
 
 
@@ -16,7 +18,12 @@ def where(seen: Seen, wrong: Callable[[dict[str, Any]], Any]) -> list[str]:
 
 def test_nothing_is_in_the_way_of_anybody(seen: Seen) -> None:
     """No violation of the checker's rules (WCAG 2.2 A and AA, and its best practices)."""
-    found = {f"{one['page']}: {violation}" for one in seen for violation in one["violations"]}
+    found = {
+        f"{one['page']}: {violation}"
+        for one in seen
+        for violation in one["violations"]
+        if not (one["page"].startswith("mail-") and violation.startswith(NOT_OF_MAILS))
+    }
     assert not found
 
 

@@ -42,7 +42,8 @@ def test_no_wait_is_longer_than_five_seconds(lives: list[float]) -> None:
 
 def test_no_two_components_share_a_port() -> None:
     mine = Ports(8100)
-    used = [mine.postgres, mine.kafka, mine.controller, mine.smtp, mine.base + ports.CLAIM]
+    used = [mine.postgres, mine.kafka, mine.controller, mine.smtp, mine.intake]
+    used.append(mine.base + ports.CLAIM)
     used += [mine.service(name) for name in SERVICES]
     used += [mine.metrics(name, worker) for name in SERVICES for worker in range(4)]
     assert len(set(used)) == len(used)

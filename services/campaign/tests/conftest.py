@@ -246,6 +246,10 @@ class Ledger:
         async with self._engine.begin() as tx:
             return [dict(row) for row in (await tx.execute(text(sql))).mappings()]
 
+    async def change(self, sql: str) -> None:
+        async with self._engine.begin() as tx:
+            await tx.execute(text(sql))
+
     async def events(self) -> list[Event]:
         return [msgspec.json.decode(one.value, type=Event) for one in await self.waiting()]
 

@@ -95,4 +95,7 @@ def _transport(server: SMTP) -> asyncio.BaseTransport:
 
 def _parsed(envelope: Envelope) -> Message:
     assert isinstance(envelope.content, bytes)
-    return email.message_from_bytes(envelope.content, policy=default)
+    found = email.message_from_bytes(envelope.content, policy=default)
+    # As servers do that deliver for good (RFC 5321, 4.4).
+    found["Return-Path"] = envelope.mail_from
+    return found

@@ -160,13 +160,20 @@ async def test_policy(scenario: Any) -> None:
     assert (await scenario.client.get("/v1/policy")).json() == {
         "promotion_without_consent": False,
         "unconfirmed_consent": "refuse",
+        "soft_bounces": 5,
+        "soft_bounce_days": 30,
     }
-    body = {"promotion_without_consent": True, "unconfirmed_consent": "allow"}
+    body = {
+        "promotion_without_consent": True,
+        "unconfirmed_consent": "allow",
+        "soft_bounces": 0,
+        "soft_bounce_days": 7,
+    }
     assert (await scenario.client.patch("/v1/policy", json=body)).json() == body
     assert (await scenario.client.get("/v1/policy")).json() == body
     part = await scenario.client.patch("/v1/policy", json={"promotion_without_consent": False})
     assert part.json() == {**body, "promotion_without_consent": False}
-    for bad in ({"unconfirmed_consent": "maybe"}, {"nothing": 1}):
+    for bad in ({"unconfirmed_consent": "maybe"}, {"nothing": 1}, {"soft_bounces": -1}):
         assert (await scenario.client.patch("/v1/policy", json=bad)).status_code == 422
 
 

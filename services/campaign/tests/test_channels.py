@@ -28,7 +28,7 @@ from rapport_campaign.channels.http import MOST_ANSWER, Http, Request
 from rapport_campaign.channels.making import ADAPTERS, adapter
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.parcels import Content, Notification, Parcel, Post, Templated, Text
-from rapport_campaign.domain.vendors import VENDORS, completed, fields_of
+from rapport_campaign.domain.providers import VENDORS, completed, fields_of
 from rapport_common.outside.addresses import networks
 
 LOOPBACK = networks("127.0.0.0/8")

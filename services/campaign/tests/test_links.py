@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from rapport_campaign.render.html import as_text, web_address, with_links
+from rapport_campaign.render.addresses import web_address
+from rapport_campaign.render.html import with_links
+from rapport_campaign.render.words import as_text
 
 TRACKED = "https://t.example/c/1"
 

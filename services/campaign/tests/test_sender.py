@@ -10,6 +10,7 @@ from services.campaign.tests.conftest import taken
 from tests.support.locks import somebody_waits
 from tests.support.waiting import HANG_SECONDS, between_looks
 
+from rapport_campaign.domain import returning
 from rapport_campaign.domain.delivery import Limits, Outcome
 from rapport_campaign.domain.planning import BEFORE_BACKUP
 from rapport_campaign.handlers import operate
@@ -43,7 +44,8 @@ async def test_an_entry_becomes_one_mail(scenario: Any) -> None:
     assert "Ada &lt;3" in mail.get_body(("html",)).get_content()
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["List-Unsubscribe"].startswith("<https://mail.shop.example/u/")
-    assert mail["Message-ID"] == f"<{row['send_key'][:40]}@shop.example>"
+    token = returning.signed(LINK_KEY, "acme", row["send_key"])
+    assert mail["Message-ID"] == f"<m.{token}@shop.example>"
     assert mail["Date"].datetime - clock.now() < timedelta(minutes=1)
     assert (row["occasion"], str(row["campaign_id"])) == (entry_id, campaign_id)
     (event,) = await scenario.ledger.events()

@@ -205,8 +205,10 @@ async def test_others_go_unsigned(scenario: Any) -> None:
     assert mail["DKIM-Signature"] is None
     signer = Signer(KEYS)
     elsewhere = replace(LETTER, sender="hello@else.example")
+    returning = replace(LETTER, sender="b+x@bounces.example", author="hello@shop.example")
     assert await signs(scenario, signer) == ""
     assert await signs(scenario, signer, "other", elsewhere) == ""
+    assert len((await signs(scenario, signer, "other", returning)).split()) == 2
     assert len((await signs(scenario, signer, "other")).split()) == 2
 
 

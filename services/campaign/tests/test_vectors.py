@@ -19,7 +19,7 @@ from rapport_campaign.channels.encryption import (
 from rapport_campaign.channels.http import Http
 from rapport_campaign.channels.tokens import ec_key, rsa_key
 from rapport_campaign.channels.web_push import WebPush
-from rapport_campaign.domain.vendors import VENDORS, UnusableAccountError, completed, fields_of
+from rapport_campaign.domain.providers import VENDORS, UnusableAccountError, completed, fields_of
 
 
 def raw(text: str) -> bytes:

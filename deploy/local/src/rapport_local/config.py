@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rapport_local.credentials import Credentials
 
 LEAST_START_SECONDS = 10.0
+BOUNCE_DOMAIN = "bounces.localhost"
+"""Where mails of the local runtime go that can't be delivered; nothing sends them by itself."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Config:
             "RAPPORT_DATA_FOLDER": str(self.home.root / "uploads"),
             "RAPPORT_SMTP_HOST": HOST,
             "RAPPORT_SMTP_PORT": str(self.ports.smtp),
+            "RAPPORT_INTAKE_PORT": str(self.ports.intake),
+            "RAPPORT_BOUNCE_DOMAIN": BOUNCE_DOMAIN,
             **self.env,
             **self.service_env.get(service, {}),
             **self._role(service, works_apart=works_apart),
@@ -146,6 +150,8 @@ class Config:
         wanted = {self.port(name): name for name in self.components}
         if "kafka" in self.components:
             wanted[self.ports.controller] = "kafka's controller"
+        if "campaign" in self.services:
+            wanted[self.ports.intake] = "campaign's intake of mails"
         for name in self.services:
             for worker in range(self._workers(name)):
                 wanted[self.ports.metrics(name, worker)] = f"{name}'s metrics"

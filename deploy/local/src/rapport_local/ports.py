@@ -56,6 +56,11 @@ class Ports:
         return cls(_claims.base())
 
     @property
+    def intake(self) -> int:
+        """Port at which campaign takes mails that come back."""
+        return self.base + 31
+
+    @property
     def postgres(self) -> int:
         """Port of Postgres."""
         return self.base + 32

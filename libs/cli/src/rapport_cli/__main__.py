@@ -20,6 +20,7 @@ from rapport_cli import (
     computed,
     consent_rules,
     consents,
+    coupons,
     dead_letters,
     debugger,
     due,
@@ -36,6 +37,7 @@ from rapport_cli import (
     merge_rules,
     opt_ins,
     outbox,
+    outcomes,
     parked,
     people_files,
     plans,
@@ -50,9 +52,11 @@ from rapport_cli import (
     segment_files,
     sender_domains,
     show,
+    snippets,
     sources,
     spool,
     surveys,
+    templates,
     timeline_rules,
     topics,
     trait_rules,
@@ -95,6 +99,11 @@ app.add_typer(lists.app, name="list")
 app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(templates.app, name="template")
+app.add_typer(snippets.app, name="snippet")
+app.add_typer(coupons.app, name="coupon-pool")
+app.add_typer(outcomes.app, name="outcome")
+app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")

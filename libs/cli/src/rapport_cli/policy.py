@@ -16,6 +16,10 @@ Unasked = Annotated[
 Unconfirmed = Annotated[
     str | None, typer.Option(help="allow or refuse what only a public source tells of consent.")
 ]
+SoftBounces = Annotated[
+    int | None, typer.Option(help="After so many messages an address counts as dead; 0: never.")
+]
+SoftDays = Annotated[int | None, typer.Option(help="Within so many days.")]
 
 
 @app.command("show")
@@ -31,16 +35,20 @@ def set_policy(
     *,
     promotion_without_consent: Unasked = None,
     unconfirmed_consent: Unconfirmed = None,
+    soft_bounces: SoftBounces = None,
+    soft_bounce_days: SoftDays = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Change what is given, and keep the rest."""
     given = {
         "promotion_without_consent": promotion_without_consent,
         "unconfirmed_consent": unconfirmed_consent,
+        "soft_bounces": soft_bounces,
+        "soft_bounce_days": soft_bounce_days,
     }
     wanted = {key: value for key, value in given.items() if value is not None}
     if not wanted:
-        message = "Say what to change: --promotion-without-consent or --unconfirmed-consent."
+        message = "Say what to change, for example --unconfirmed-consent; --help shows all."
         raise CliError("nothing_to_change", message)
     answer = show.session(ctx).api("campaign").patch("/v1/policy", wanted)
     (show.data if as_json else show.pairs)(answer)

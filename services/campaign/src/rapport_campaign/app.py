@@ -43,8 +43,8 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
-    listening = listeners(publisher, key, reader.office)
-    topics = subscriptions(listening[-1], settings.opt_ins_per_hour, settings.restored_at)
+    listening = listeners(publisher, key, reader.office, settings.scanner_seconds)
+    topics = subscriptions(listening[2], settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
     works = Works(process.engine, restored_at=settings.restored_at).kinds

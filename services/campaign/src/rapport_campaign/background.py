@@ -8,6 +8,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.upkeep import Upkeep
+from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
@@ -28,4 +29,5 @@ def background(
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
         Upkeep(engine),
+        *intakes(engine, publisher, settings),
     ]

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from rapport_campaign.domain.model import STATES
+from rapport_campaign.domain.outcomes import OUTCOMES as OUTCOME_KINDS
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.metrics import LATENCY_BUCKETS
 
@@ -50,9 +51,29 @@ NOT_ASKED = Counter(
     "Yeses of pages that no mail asks to confirm: too many have in this hour.",
 )
 
+COUPONS_LOW = Gauge(
+    "rapport_coupon_pools_low",
+    "Coupon pools of all workspaces in which no more codes are left than they say is low.",
+)
+OUTCOMES = Counter(
+    "rapport_outcomes_total",
+    "What became of messages after they were handed over, by how bad it is or whose act it was.",
+    ["kind", "class"],
+)
+RETURNED = Counter(
+    "rapport_returned_mails_total",
+    "Mails that came back, by where from and whether they were about a message of ours.",
+    ["source", "result"],
+)
+
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _signed in ("yes", "no"):
     SIGNED.labels(_signed)
 for _use in ("open", "click", "unsubscribe", "preferences", "opt_in"):
     TRACKED.labels(_use)
+for _kind in OUTCOME_KINDS:
+    OUTCOMES.labels(_kind, "")
+for _result in ("known", "unknown"):
+    for _source in ("smtp", "mailbox", "webhook"):
+        RETURNED.labels(_source, _result)

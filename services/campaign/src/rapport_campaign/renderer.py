@@ -15,19 +15,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
 from rapport_campaign.domain.model import Campaign, Claimed, Content, State
+from rapport_campaign.render.authoring import Draft, Made, Piecework, looked_at, made
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
-from rapport_campaign.render.saying import Said
+from rapport_campaign.render.preview import Sight, View, seen
+from rapport_campaign.render.saying import Spoken
 from rapport_campaign.render.templates import Problem, TemplateError, problems
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS
 
 LENGTH = 4
 START_SECONDS = 60.0
 CHECK_SECONDS = 60.0
+AUTHOR_SECONDS = 15.0
+"""For what an author has written: others who write wait for it."""
+AUTHORS = 5.0
+"""So many times as long as a mail a template may take, which is made once."""
 GOOD_BYE_SECONDS = 1.0
 TRIES = 2
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -56,24 +62,38 @@ class _Task(msgspec.Struct, frozen=True):
     state: State | None
     campaign: int | None
     content: Content | None
+    language: str | None = None
+    coupon: str | None = None
 
 
 class _Batch(msgspec.Struct, frozen=True):
-    """What a renderer is asked: to make mails, or to look at templates."""
+    """What a renderer is asked, one kind of thing at a time: to make mails, to look at templates,
+    to make templates of what authors write, or to show them.
+    """
 
     seconds: float
     now: datetime = EPOCH
     campaigns: list[Campaign] = []
     tasks: list[_Task] = []
     check: list[Source] = []
+    drafts: list[Draft] = []
+    snippets: list[Piecework] = []
+    views: list[View] = []
+
+    @property
+    def asked(self) -> list[Any]:
+        """All of it, in its order."""
+        return [*self.tasks, *self.check, *self.drafts, *self.snippets, *self.views]
 
 
 class _Answer(msgspec.Struct, frozen=True):
     """What comes back for one job or template."""
 
     mail: Mail | None = None
-    said: Said | None = None
+    said: Spoken | None = None
     problems: list[Problem] = []
+    made: Made | None = None
+    sight: Sight | None = None
     refused: str | None = None
 
 
@@ -81,7 +101,7 @@ class RendererError(RuntimeError):
     """A renderer can't be started."""
 
 
-Answer = Mail | Said | Refusal
+Answer = Mail | Spoken | Refusal
 NotYet = Literal["not yet"]
 NOT_YET: NotYet = "not yet"
 
@@ -117,6 +137,25 @@ class Renderer:
         found = await self._all(batch, len(sources), time.monotonic() + CHECK_SECONDS)
         tired = [Problem("the template takes too long to read")]
         return [tired if one is None or one.refused else one.problems for one in found]
+
+    async def make(self, drafts: Sequence[Draft]) -> list[Made | Refusal]:
+        """What mails are made of in each language of a template, or what is wrong with it."""
+        found = await self._of_authors(_Batch(self.seconds * AUTHORS, drafts=list(drafts)))
+        return [one.made or _refusal(one) for one in found]
+
+    async def look(self, snippet: Piecework) -> Made | Refusal:
+        """What is wrong with a snippet."""
+        [found] = await self._of_authors(_Batch(self.seconds * AUTHORS, snippets=[snippet]))
+        return found.made or _refusal(found)
+
+    async def show(self, view: View) -> Sight | Refusal:
+        """A template as somebody would get it."""
+        [found] = await self._of_authors(_Batch(self.seconds, views=[view]))
+        return found.sight or _refusal(found)
+
+    async def _of_authors(self, batch: _Batch) -> list[_Answer]:
+        found = await self._all(batch, len(batch.asked), time.monotonic() + AUTHOR_SECONDS)
+        return [one or _Answer(refused="template: it takes too long") for one in found]
 
     async def close(self) -> None:
         """Let the process end, briefly."""
@@ -158,7 +197,7 @@ class Renderer:
             raise RendererError("the renderer has no pipes")
         async with asyncio.timeout(self.patience):
             await _write(process.stdin, msgspec.json.encode(batch))
-        for _ in range(len(batch.tasks) or len(batch.check)):
+        for _ in batch.asked:
             left = max(until - time.monotonic(), 0)
             async with asyncio.timeout(min(self.patience, left)):
                 frame = await _read(process.stdout)
@@ -213,12 +252,34 @@ def _batch(jobs: Sequence[Job], now: datetime, seconds: float) -> _Batch:
             place = campaigns.setdefault(key, len(sent))
             if place == len(sent):
                 sent.append(job.campaign)
-        tasks.append(_Task(job.claimed, job.address, job.state, place, job.content))
+        tasks.append(
+            _Task(
+                job.claimed,
+                job.address,
+                job.state,
+                place,
+                job.content,
+                job.language,
+                job.coupon,
+            )
+        )
     return _Batch(seconds, now, sent, tasks)
 
 
 def _rest(batch: _Batch, done: int) -> _Batch:
-    return msgspec.structs.replace(batch, tasks=batch.tasks[done:], check=batch.check[done:])
+    """What is not answered yet; only one of its lists has anything in it."""
+    return msgspec.structs.replace(
+        batch,
+        tasks=batch.tasks[done:],
+        check=batch.check[done:],
+        drafts=batch.drafts[done:],
+        snippets=batch.snippets[done:],
+        views=batch.views[done:],
+    )
+
+
+def _refusal(answer: _Answer) -> Refusal:
+    return Refusal(answer.refused or "template: it can't be made")
 
 
 def _outcome(answer: _Answer | None) -> Answer | NotYet:
@@ -233,6 +294,9 @@ def _hung(error: BaseException) -> str:
 
 
 # --- in the process itself -------------------------------------------------------------------
+
+
+_Asked = _Task | Source | Draft | Piecework | View
 
 
 class _OutOfTimeError(BaseException):
@@ -254,13 +318,11 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     _give(outgoing, _Answer())
     while (frame := _take(incoming)) is not None:
         batch = decoder.decode(frame)
-        for task in batch.tasks:
-            _give(outgoing, _guarded(batch, task, composer))
-        for source in batch.check:
-            _give(outgoing, _guarded(batch, source, composer))
+        for asked in batch.asked:
+            _give(outgoing, _guarded(batch, asked, composer))
 
 
-def _guarded(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answer:
+def _guarded(batch: _Batch, asked: _Asked, composer: Composer) -> _Answer:
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, batch.seconds)
         try:
@@ -271,15 +333,22 @@ def _guarded(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answe
         return _Answer(refused=f"template: it takes more than {batch.seconds:g} s")
 
 
-def _answered(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answer:
+def _answered(batch: _Batch, asked: _Asked, composer: Composer) -> _Answer:
     try:
-        if isinstance(asked, Source):
-            existing = OF_REQUESTS if asked.of_request else EXISTING
-            return _Answer(problems=problems(asked.text, html=asked.html, existing=existing))
+        if not isinstance(asked, _Task):
+            return _of_an_author(asked)
         campaign = batch.campaigns[asked.campaign] if asked.campaign is not None else None
-        job = Job(asked.claimed, asked.address, asked.state, campaign, asked.content)
-        made = composer.compose(job, batch.now)
-        return _Answer(said=made) if isinstance(made, Said) else _Answer(mail=made)
+        job = Job(
+            asked.claimed,
+            asked.address,
+            asked.state,
+            campaign,
+            asked.content,
+            asked.language,
+            asked.coupon,
+        )
+        found = composer.compose(job, batch.now)
+        return _Answer(said=found) if isinstance(found, Spoken) else _Answer(mail=found)
     except TemplateError as error:
         return _Answer(refused=error.told)
     except Exception as error:  # noqa: BLE001 - one mail, and the next is none of its business
@@ -291,6 +360,15 @@ def _answered(batch: _Batch, asked: _Task | Source, composer: Composer) -> _Answ
         # Not the error's words: they could be the person's data.
         sys.stderr.write(f"mail not rendered: {type(error).__name__} at {where}\n")
         return _Answer(refused="not rendered: something broke on our side")
+
+
+def _of_an_author(asked: Source | Draft | Piecework | View) -> _Answer:
+    if isinstance(asked, Source):
+        existing = OF_REQUESTS if asked.of_request else EXISTING
+        return _Answer(problems=problems(asked.text, html=asked.html, existing=existing))
+    if isinstance(asked, View):
+        return _Answer(sight=seen(asked))
+    return _Answer(made=made(asked) if isinstance(asked, Draft) else looked_at(asked))
 
 
 def _out_of_time(_number: int, _frame: FrameType | None) -> None:

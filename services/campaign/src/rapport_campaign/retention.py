@@ -12,6 +12,8 @@ ENTRIES_KEPT = timedelta(days=7)
 
 UNSEEN_KEPT = timedelta(days=7)
 """Items of inboxes that nobody is shown any more."""
+# A file of codes goes when its job has read it; one whose job was cancelled, later.
+FILES_KEPT = timedelta(days=7)
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -23,5 +25,6 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("entry", "ended_at", ENTRIES_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
+        Retention("coupon_file", "created_at", FILES_KEPT),
         KEPT,
     ]

@@ -21,15 +21,17 @@ from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.handlers import inbox, parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.render.compose import Job, Mail
-from rapport_campaign.render.saying import Said
+from rapport_campaign.render.saying import Spoken
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
-from rapport_campaign.store import plan, tracking
+from rapport_campaign.store import coupons, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.settings import key_bytes
 
 log = logging.get(__name__)
 
@@ -68,6 +70,7 @@ class Sender:
         self._settings = settings
         self._server = smtp_server(settings)
         self._signer = Signer(settings.secret_keys())
+        self._marks = Marks(key_bytes(settings.link_key))
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
 
@@ -114,7 +117,10 @@ class Sender:
         async with self._engine.begin() as tx:
             token = str(uuid.uuid4())
             batch = await self._dispatcher.claim(tx, self._settings.sender_batch, token)
-            await self._signer.learn(tx, {job.claimed.workspace for job in batch.jobs})
+            workspaces = {job.claimed.workspace for job in batch.jobs}
+            await self._signer.learn(tx, workspaces)
+            marked = await self._marks.add(tx, workspaces)
+        self._marks.committed(marked)
         if not batch.jobs:
             return batch.settled > 0
         metrics.IN_FLIGHT.inc(len(batch.jobs))
@@ -140,7 +146,7 @@ class Sender:
         self, batch: Batch, lane: Lane, claimed_at: float, stop: asyncio.Event
     ) -> None:
         results: list[Result] = []
-        said: list[tuple[Job, Said]] = []
+        said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._server.timeout)
         # What is not rendered by then goes back.
@@ -205,7 +211,7 @@ class Sender:
         renderer: Renderer,
         until: float,
         results: list[Result],
-        said: list[tuple[Job, Said]],
+        said: list[tuple[Job, Spoken]],
     ) -> list[tuple[Job, Mail]]:
         """The mails of a batch; what is said otherwise is in `said`, what can't be is a result."""
         mails: list[tuple[Job, Mail]] = []
@@ -217,7 +223,7 @@ class Sender:
                 # A signature takes a millisecond: others have their turn between two of them.
                 await asyncio.sleep(0)
                 continue
-            if isinstance(answer, Said):
+            if isinstance(answer, Spoken):
                 said.append((job, answer))
                 continue
             outcome = Outcome("failed", answer.reason) if isinstance(answer, Refusal) else NOT_TRIED
@@ -262,6 +268,8 @@ class Sender:
                     expired = await self._dispatcher.expire(tx)
                 async with self._engine.begin() as tx:
                     await self._dispatcher.withdraw(tx)
+                async with self._engine.begin() as tx:
+                    metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
                 if expired:

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
 from rapport_campaign.domain.resolvers import servers
+from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
 from rapport_campaign.render.compose import Office
 from rapport_common.outside.addresses import Network, networks
@@ -48,6 +50,31 @@ class Settings(ProxiedSettings):
     smtp_hostname: str = Field(default="", description="Our name in EHLO; of the sender if empty.")
     smtp_timeout: float = Field(default=30, gt=0, le=300, description="Seconds for one mail.")
     mail_from: str = Field(default="", description="Sender of transactional mail.")
+    bounce_domain: str = Field(
+        default="",
+        description="Where mails go that can't be delivered: the domain of their envelope's "
+        "sender; empty: to who they are from.",
+    )
+    reply_domain: str = Field(
+        default="", description="Where answers go; empty: to who the mail is from."
+    )
+    intake_port: int = Field(
+        default=0, ge=0, le=65535, description="Where mails to these domains are taken; 0: nowhere."
+    )
+    intake_host: str = Field(default="", description="On which address; empty: as the API.")
+    intake_protocol: Literal["smtp", "lmtp"] = "smtp"
+    intake_connections: int = Field(default=20, ge=1, le=1000, description="Open at a time.")
+    intake_bytes: int = Field(
+        default=10 * 2**20, ge=2**16, le=2**26, description="The largest mail that is taken."
+    )
+    scanner_seconds: float = Field(
+        default=2, ge=0, le=60, description="Clicks so soon after a mail was sent are a scanner's."
+    )
+    mailbox_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="A mailbox with bounces: imaps://user:password@host:port/folder.",
+    )
+    mailbox_seconds: float = Field(default=60, ge=1, description="From one look to the next.")
     sender_lanes: int = Field(default=2, ge=1, le=16, description="Batches sent side by side.")
     sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
     sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
@@ -68,6 +95,18 @@ class Settings(ProxiedSettings):
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")
+
+    @field_validator("bounce_domain", "reply_domain")
+    @classmethod
+    def _are_domains(cls, value: str) -> str:
+        return domain_name(value) if value else ""
+
+    @field_validator("mailbox_url")
+    @classmethod
+    def _is_mailbox(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            Mailbox.of(value.get_secret_value())
+        return value
 
     @field_validator("dns_servers")
     @classmethod
@@ -119,7 +158,13 @@ class Settings(ProxiedSettings):
             link_key=key_bytes(self.link_key),
             base_url=self.link_base(),
             service_from=self.service_from,
+            bounce_domain=self.bounce_domain,
+            reply_domain=self.reply_domain,
         )
+
+    def returning_domains(self) -> frozenset[str]:
+        """The domains whose mails are for us."""
+        return frozenset(one for one in (self.bounce_domain, self.reply_domain) if one)
 
     def secret_keys(self) -> SigningKeys:
         """The keys under which private keys of sender domains are kept."""

@@ -15,6 +15,9 @@ RESERVED_EVENTS: dict[str, str] = {
     "Message Sent": "campaign",
     "Email Opened": "campaign",
     "Email Link Clicked": "campaign",
+    "Email Bounced": "campaign",
+    "Email Complained": "campaign",
+    "Email Replied": "campaign",
     "Survey Answered": "feedback",
     "Case Opened": "feedback",
     "Case Closed": "feedback",
@@ -36,6 +39,7 @@ UNSEEN_EVENTS = frozenset(
         "Points Expiring",
         "Email Sent",
         "Message Sent",
+        "Email Bounced",
         "Case Closed",
         "Case State Changed",
         "Case Overdue",
@@ -47,6 +51,9 @@ UNSEEN_EVENTS = frozenset(
     }
 )
 """Those in which the person did nothing: something was done to them, or time has passed."""
+
+MAIL_EVENTS = frozenset({"Email Opened", "Email Link Clicked"})
+"""Those that a machine may have made: then `machine` is true in their properties."""
 
 RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "system"})
 """Ids of sources: events of the services bear the service's name as their source."""

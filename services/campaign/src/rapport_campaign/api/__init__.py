@@ -3,18 +3,26 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.coupons import coupon_routes
+from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
+from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
+from rapport_campaign.api.snippets import snippet_routes
+from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
+from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
+from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
@@ -26,13 +34,17 @@ from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
 from rapport_common.publisher import Publisher
 
-Listeners = tuple[Tracker, Preferences, OptIns]
+Listeners = tuple[Tracker, Preferences, OptIns, Outcomes]
 
 
-def listeners(publisher: Publisher, key: bytes, office: Office) -> Listeners:
-    """Who take in what recipients do and say; `publisher` writes to `events`, `key` is its key."""
+def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0) -> Listeners:
+    """Who take in what recipients do and say; `publisher` writes to `events`, `key` is its key.
+
+    Within `haste` seconds of its sending nobody has read a mail.
+    """
     opt_ins = OptIns(publisher, key, office)
-    return Tracker(publisher), Preferences(publisher, key), opt_ins
+    outcomes = Outcomes(publisher, office.link_key)
+    return Tracker(publisher, haste), Preferences(publisher, key), opt_ins, outcomes
 
 
 def routers(
@@ -46,20 +58,27 @@ def routers(
 
     `listening` are made by `listeners`; `carriers` carry what is no e-mail.
     """
-    tracker, preferences, opt_ins = listening
+    tracker, preferences, opt_ins, outcomes = listening
+    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     return [
         operator_routes(engine, renderer, Arrivals.of(engine, settings)),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
+        template_routes(engine, renderer),
+        snippet_routes(engine, renderer),
+        coupon_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),
         inbox_routes(engine, renderer.office),
         inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
-        public_routes(engine, tracker, renderer.office.link_key),
+        public_routes(engine, tracker, door),
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),
         opt_in_pages(engine, opt_ins, door),
+        outcome_routes(engine),
+        hook_routes(engine, settings),
+        hook_addresses(taking, settings),
     ]

@@ -95,7 +95,12 @@ class Streams:
 def inbox_routes(engine: AsyncEngine, office: Office) -> APIRouter:
     """For operators."""
     router = Router(tags=["inbox"])
+    _token_route(router, engine, office)
+    _item_routes(router, engine)
+    return router
 
+
+def _token_route(router: APIRouter, engine: AsyncEngine, office: Office) -> None:
     @router.post("/v1/inbox-tokens", status_code=201)
     async def token(body: NewInboxToken, caller: Writer) -> ShownInboxToken:
         """A token for the app of somebody whom your server has signed in."""
@@ -106,6 +111,8 @@ def inbox_routes(engine: AsyncEngine, office: Office) -> APIRouter:
         text = sign(office.link_key, bearer)
         return ShownInboxToken(token=text, url=f"{office.base_url}/i/{text}", expires_at=until)
 
+
+def _item_routes(router: APIRouter, engine: AsyncEngine) -> None:
     @router.post("/v1/inbox-items", status_code=201)
     async def put(body: NewInboxItem, caller: Writer, once: Repeatable) -> ShownInboxItem:
         """Put an item into somebody's inbox; of a person's the newest 200 stay."""
@@ -144,8 +151,6 @@ def inbox_routes(engine: AsyncEngine, office: Office) -> APIRouter:
         async with engine.begin() as tx:
             found = await use.require(tx, caller.workspace, item_id)
             await store.remove(tx, caller.workspace, found.item_id)
-
-    return router
 
 
 def inbox_pages(engine: AsyncEngine, key: bytes) -> APIRouter:

@@ -1,5 +1,7 @@
 """What operators send and get, with the limits that make a request valid."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -11,9 +13,13 @@ from pydantic_core import PydanticCustomError
 
 from rapport_campaign.api.contents import ContentBody
 from rapport_campaign.domain.addresses import envelope_address, sender_address
+from rapport_campaign.domain.coupons import NAME
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
 from rapport_campaign.domain.segments import Segment, idle_reason
+from rapport_campaign.domain.sender_domains import domain_name
+from rapport_campaign.domain.templates import languages_of
 from rapport_campaign.render.templates import MAX_SOURCE
+from rapport_campaign.store.coupons import Given
 from rapport_common.events.contact import normal_email
 from rapport_common.operator.models import Ledger
 from rapport_common.operator.texts import StorableText
@@ -48,6 +54,13 @@ def _segment(text: str) -> str:
         return _one_line(text)
 
 
+def _pool(text: str) -> str:
+    if not NAME.fullmatch(text):
+        message = "must be a name of a-z, 0-9, '_' and '-', such as `summer`"
+        raise PydanticCustomError("coupon_pool", message)
+    return text
+
+
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
@@ -56,8 +69,44 @@ Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 CampaignChannel = Literal[
     "email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"
 ]
+PoolName = Annotated[str, Field(max_length=63), AfterValidator(_pool)]
+_CAMPAIGN: JsonDict = {
+    "name": "Thanks",
+    "segment_id": "0190a5b0-0000-7000-8000-000000000001",
+    "purpose": "promotion",
+    "from_address": "Shop <hello@shop.example.com>",
+    "subject": "Thank you",
+    "html": "<p>Your code: {{ coupon.code }}</p>",
+    "utm": {"source": "newsletter", "domains": ["shop.example.com"]},
+    "coupon_pool": "summer",
+}
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+def _domains(names: list[str]) -> list[str]:
+    try:
+        return sorted({domain_name(name) for name in names})
+    except ValueError as error:
+        raise PydanticCustomError("domain", str(error)) from error
+
+
+UtmText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+
+
+class UtmBody(BaseModel):
+    """What links tell of where a visit comes from: `utm_source` and so on.
+
+    They are put on links of `domains` and of what is below these; what a link says itself stays.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: UtmText
+    medium: UtmText = "email"
+    campaign: UtmText | None = None
+    content: UtmText | None = None
+    domains: Annotated[list[str], Field(min_length=1, max_length=20), AfterValidator(_domains)]
 
 
 class PolicyChange(BaseModel):
@@ -67,6 +116,8 @@ class PolicyChange(BaseModel):
 
     promotion_without_consent: bool | None = None
     unconfirmed_consent: Literal["allow", "refuse"] | None = None
+    soft_bounces: Annotated[int, Field(ge=0, le=1000)] | None = None
+    soft_bounce_days: Annotated[int, Field(ge=1, le=366)] | None = None
 
 
 class PolicyBody(BaseModel):
@@ -82,49 +133,66 @@ class PolicyBody(BaseModel):
         description="Whether a consent or an address that only a public source (a web page, an "
         "app) tells of is enough for a promotion.",
     )
+    soft_bounces: int = Field(
+        default=5,
+        description="After so many messages that an address did not take within soft_bounce_days "
+        "nothing more is sent there; 0: it is always tried again.",
+    )
+    soft_bounce_days: int = 30
 
 
 class NewCampaign(BaseModel):
-    """A campaign to be made. The three templates are Liquid."""
+    """A campaign to be made. It says what a template says, or has texts of its own, in Liquid."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _CAMPAIGN})
 
     name: Line
     segment_id: SegmentId
     purpose: Purpose
-    from_address: Sender | None = Field(None, description="needed for e-mail, as the next two")
-    subject: Subject | None = None
+    from_address: Sender | None = Field(None, description="needed for e-mail")
+    subject: Annotated[Template, Field(max_length=1000)] | None = None
     html: Template | None = None
-    text: Template | None = None
+    text: Template | None = Field(default=None, description="null: made of the page")
+    template_id: UUID | None = Field(default=None, description="in place of subject, html, text")
+    utm: UtmBody | None = None
+    coupon_pool: PoolName | None = Field(default=None, description="for {{ coupon.code }}")
     allow_old_events: bool = False
     include_existing: bool = False
     channel: CampaignChannel = Field("email", description="it stays what it is made for")
     content: ContentBody | None = Field(None, description="what it says by another channel")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        mails = ("from_address", "subject", "html")
-        needed = mails if self.channel == "email" else ("content",)
-        for name in needed:
-            if getattr(self, name) is None:
-                message = "{name} is needed for {channel}"
-                raise PydanticCustomError(
-                    "needed", message, {"name": name, "channel": self.channel}
-                )
-        other = "content" if self.channel == "email" else "html"
-        if getattr(self, other) is not None:
-            message = "{name} is not for {channel}"
-            raise PydanticCustomError("other", message, {"name": other, "channel": self.channel})
+    def _fits_its_channel(self) -> Self:
+        is_mail = self.channel == "email"
+        strange = ("content",) if is_mail else ("from_address", "subject", "html", "template_id")
+        for name in strange:
+            if getattr(self, name) is not None:
+                message = "{name} is not for {channel}"
+                raise PydanticCustomError("other", message, {"name": name, "channel": self.channel})
+        needed = "from_address" if is_mail else "content"
+        if getattr(self, needed) is None:
+            message = "{name} is needed for {channel}"
+            raise PydanticCustomError("needed", message, {"name": needed, "channel": self.channel})
         if self.content is not None and self.channel != "email":
             self.content.require(self.channel)
         return self
 
+    @model_validator(mode="after")
+    def _says_something_once(self) -> Self:
+        own = [name for name in ("subject", "html", "text") if getattr(self, name) is not None]
+        if self.template_id is not None and own:
+            message = "{name} is what the template says: leave it out, or leave template_id out"
+            raise PydanticCustomError("said_twice", message, {"name": own[0]})
+        is_silent = self.template_id is None and (self.subject is None or self.html is None)
+        if is_silent and self.channel == "email":
+            raise PydanticCustomError("nothing_said", "needs subject and html, or a template_id")
+        return self
+
     def fields(self) -> dict[str, Any]:
-        """As campaigns are kept."""
-        found = self.model_dump(exclude={"content"})
-        for name in ("from_address", "subject", "html"):
-            found[name] = found[name] or ""
-        return {**found, "content": self.content and self.content.model_dump_json()}
+        """The fields of the campaign."""
+        said = {name: getattr(self, name) or "" for name in ("from_address", "subject", "html")}
+        content = self.content and self.content.model_dump_json()
+        return _kept(self.model_dump(mode="json") | said | {"content": content})
 
 
 class CampaignChange(BaseModel):
@@ -139,21 +207,26 @@ class CampaignChange(BaseModel):
     subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
+    template_id: UUID | None = Field(
+        default=None, description="null: what it says stays, and is its own from then on"
+    )
+    utm: UtmBody | None = Field(default=None, description="null: links stay as they are")
+    coupon_pool: PoolName | None = None
     allow_old_events: bool | None = None
     include_existing: bool | None = None
     content: ContentBody | None = Field(None, description="of a campaign by another channel")
 
     @model_validator(mode="after")
-    def _only_the_text_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - {"text"}):
+    def _only_some_can_go(self) -> Self:
+        for name in sorted(self.model_fields_set - {"text", "template_id", "utm", "coupon_pool"}):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
         return self
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were given; only the text can be taken away."""
-        found = self.model_dump(include=self.model_fields_set)
+        """The fields that were given; only some can be taken away."""
+        found = _kept(self.model_dump(mode="json", include=self.model_fields_set))
         return {**found, "content": self.content.model_dump_json()} if self.content else found
 
 
@@ -188,6 +261,24 @@ class CampaignBrief(BaseModel):
     started_at: datetime | None
     archived_at: datetime | None
     job_id: str | None
+    template_id: str | None
+    template_version: int | None = Field(description="started, it keeps this one")
+    utm: UtmBody | None
+    coupon_pool: str | None
+
+
+class CampaignOutcomes(BaseModel):
+    """Of how many messages of a campaign something became known; one may be in several numbers."""
+
+    delivered: int = Field(0, description="as far as mail servers or vendors tell")
+    bounced: int = 0
+    bounced_hard: int = Field(0, description="those whose address is dead")
+    complained: int = 0
+    replied: int = 0
+    opened: int = Field(0, description="by a person, as far as can be known")
+    opened_by_machine: int = Field(0, description="by a mailbox or a scanner")
+    clicked: int = Field(0, description="by a person, as far as can be known")
+    clicked_by_machine: int = 0
 
 
 class CampaignView(CampaignBrief):
@@ -196,7 +287,9 @@ class CampaignView(CampaignBrief):
     html: str
     text: str | None
     content: ContentBody | None
+    languages: list[str] = Field(description="others than its own, in which it is sent")
     counts: dict[MessageState, int]
+    outcomes: CampaignOutcomes
 
 
 class TestView(BaseModel):
@@ -236,6 +329,8 @@ class MessageView(BaseModel):
     sent_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
+    language: str | None = Field(description="of its campaign's others; null: its own")
+    coupon: str | None = Field(description="the code that it has")
 
 
 def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief:
@@ -244,15 +339,31 @@ def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief
 
 
 def campaign_view(
-    campaign: Campaign, segment: Segment | None, counts: dict[str, int]
+    campaign: Campaign, segment: Segment | None, counts: dict[str, int], outcomes: dict[str, int]
 ) -> CampaignView:
-    """A campaign with how many of its messages are in which state."""
-    return CampaignView.model_validate(_shown(campaign, segment) | {"counts": counts})
+    """A campaign with how many of its messages are in which state, and what became of them."""
+    said = {"counts": counts, "outcomes": outcomes}
+    return CampaignView.model_validate(_shown(campaign, segment) | said)
 
 
-def message_view(row: Any) -> MessageView:
-    """A row of the ledger."""
-    return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
+def message_view(
+    row: Any, languages: Mapping[str, str], coupons: Mapping[str, Given]
+) -> MessageView:
+    """A row of the ledger, with what is noted of messages by their send keys."""
+    coupon = coupons.get(row.send_key)
+    more = {
+        "test": row.kind == "test",
+        "language": languages.get(row.send_key),
+        "coupon": coupon.code if coupon else None,
+    }
+    return MessageView.model_validate({**row._mapping, **more})  # noqa: SLF001 - public in SQLAlchemy
+
+
+def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+    """With what is kept as JSON in its form."""
+    return {
+        name: json.dumps(value or {}) if name == "utm" else value for name, value in fields.items()
+    }
 
 
 def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
@@ -264,4 +375,6 @@ def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
         "reason": idle_reason(campaign.state, campaign.segment_id, segment),
         **fields,
         "content": content and ContentBody.model_validate_json(content),
+        "utm": json.loads(campaign.utm) or None,
+        "languages": sorted(languages_of(campaign.languages)),
     }

@@ -1,6 +1,7 @@
 """Routes for operators: policy, campaigns, their messages."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,12 +24,13 @@ from rapport_campaign.api.models import (
     message_view,
 )
 from rapport_campaign.domain.model import Campaign, MessageState
+from rapport_campaign.domain.outcomes import BouncePolicy
 from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, ledger, segments
+from rapport_campaign.store import campaigns, coupons, ledger, outcomes, segments, templates
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -59,20 +61,23 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         """What the workspace allows."""
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
-        return _allowed(found.get(caller.workspace, PermissionPolicy()))
+            bounces = await outcomes.policy(tx, caller.workspace)
+        return _allowed(found.get(caller.workspace, PermissionPolicy()), bounces)
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
         """Change what the workspace allows; counts for every message not sent yet."""
         given = body.model_dump(exclude_none=True)
         async with engine.begin() as tx:
-            return _allowed(
-                await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
-            )
+            policy = await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
+            bounces = await outcomes.change_policy(tx, caller.workspace, given)
+            return _allowed(policy, bounces)
 
 
-def _allowed(policy: PermissionPolicy) -> PolicyBody:
+def _allowed(policy: PermissionPolicy, bounces: BouncePolicy) -> PolicyBody:
     return PolicyBody(
+        soft_bounces=bounces.soft_bounces,
+        soft_bounce_days=bounces.days,
         promotion_without_consent=policy.promotion_without_consent,
         unconfirmed_consent=policy.unconfirmed_consent,
     )
@@ -101,13 +106,12 @@ def _create_route(
                 tx,
                 SCHEMA,
                 caller.workspace,
-                body=body.model_dump(),
+                body=body.model_dump(exclude_unset=True),
                 made_id=campaign.campaign_id,
             )
             if made is not None:
                 return await _view(tx, await operate.require(tx, caller.workspace, made))
-            await operate.create(tx, campaign)
-            return await _view(tx, campaign)
+            return await _view(tx, await operate.create(tx, campaign))
 
 
 def _draft_routes(
@@ -183,7 +187,18 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], ledger.Place(*after[1:])) if after else None,
                 limit=page.ask,
             )
-        return page.answer(rows, key=lambda row: row[0], show=lambda row: message_view(row[1]))
+            show = await _with_what_is_noted(tx, caller.workspace, rows)
+        return page.answer(rows, key=lambda row: row[0], show=lambda row: show(row[1]))
+
+
+async def _with_what_is_noted(
+    tx: AsyncConnection, workspace: str, rows: Sequence[tuple[Any, Any]]
+) -> Callable[[Any], MessageView]:
+    """How rows are shown: with their languages and coupons."""
+    keys = [row.send_key for _, row in rows]
+    made_in = await templates.languages(tx, workspace, keys)
+    codes = await coupons.given(tx, workspace, keys)
+    return lambda row: message_view(row, made_in, codes)
 
 
 def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:
@@ -244,5 +259,6 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await ledger.of_campaign(tx, campaign.workspace, campaign.campaign_id)
+    known = await outcomes.counts(tx, campaign.workspace, campaign.campaign_id)
     key = (campaign.workspace, campaign.segment_id)
-    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)
+    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts, known)

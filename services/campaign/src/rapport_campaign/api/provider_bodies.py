@@ -14,7 +14,7 @@ from rapport_campaign.domain.accounts import AccountState, CheckResult, Member
 from rapport_campaign.domain.delivery import Contact, Fault, Result
 from rapport_campaign.domain.pacing import Warmup
 from rapport_campaign.domain.parcels import Channel
-from rapport_campaign.domain.vendors import MAX_FIELD, MAX_SECRET, VENDORS, fields_of
+from rapport_campaign.domain.providers import MAX_FIELD, MAX_SECRET, VENDORS, fields_of
 from rapport_campaign.handlers.carrying import Carried
 from rapport_common import clock
 from rapport_common.auth import Operator, operator

@@ -21,8 +21,8 @@ from rapport_campaign.api.provider_bodies import (
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.pacing import Pace, Warmup
 from rapport_campaign.domain.parcels import Parcel
+from rapport_campaign.domain.providers import VENDORS
 from rapport_campaign.domain.sms import Price
-from rapport_campaign.domain.vendors import VENDORS
 from rapport_campaign.handlers import providers as use
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.store import providers as store

@@ -18,7 +18,7 @@ from typing_extensions import override
 from rapport_campaign import pages
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.handlers.track import Tracker, Visitor
 from rapport_campaign.tables import SCHEMA
 from rapport_common import logging, tracing
 from rapport_common.brands import brand_of
@@ -38,6 +38,7 @@ _left: set[asyncio.Task[Response]] = set()
 
 MAX_FORM = 64 * 1024
 MAX_FIELDS = 100
+MAX_AGENT = 500
 
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 READ = ["GET", "HEAD"]
@@ -57,6 +58,10 @@ class Door:
         """Where a request came from, where that is sure: it is kept as a proof."""
         peer = request.client.host if request.client is not None else None
         return self.proxies.certain(peer, request.headers.raw)
+
+    def visitor(self, request: Request) -> Visitor:
+        """Who asks, as far as can be known."""
+        return Visitor(request.headers.get("user-agent", "")[:MAX_AGENT], self.ip_of(request))
 
     def form(self, token: Token) -> str:
         """The field that shows that a form is one of ours, of the page of a link."""
@@ -86,11 +91,11 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
         raise InvalidRequestError(message) from error
 
 
-def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:
+def public_routes(engine: AsyncEngine, tracker: Tracker, door: Door) -> APIRouter:
     """/u (unsubscribe), /c (click) and /o (open)."""
     router = Router(include_in_schema=False, route_class=PageRoute)
-    _unsubscribe_routes(router, engine, tracker, key)
-    _click_and_open(router, engine, tracker, key)
+    _unsubscribe_routes(router, engine, tracker, door.key)
+    _click_and_open(router, engine, tracker, door)
     return router
 
 
@@ -125,15 +130,15 @@ def _unsubscribe_routes(
         return answered(pages.done(found.address, language=language, brand=brand))
 
 
-def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes) -> None:
+def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, door: Door) -> None:
     @router.api_route("/c/{text}", methods=READ)
     async def click(text: str, request: Request) -> Response:
-        token = tokens.read(key, "click", text)
+        token = tokens.read(door.key, "click", text)
         if token is None:
             raise unknown_link()
         async with engine.begin() as tx:
             if counts(request):
-                url = await tracker.clicked(tx, token, tracing.current())
+                url = await tracker.clicked(tx, token, tracing.current(), door.visitor(request))
             else:
                 url = await tracker.target(tx, token)
         if url is None:
@@ -142,12 +147,12 @@ def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, ke
 
     @router.api_route("/o/{text}", methods=READ)
     async def opened(text: str, request: Request) -> Response:
-        token = tokens.read(key, "open", text)
+        token = tokens.read(door.key, "open", text)
         if token is None:
             raise unknown_link()
         if counts(request):
             async with engine.begin() as tx:
-                await tracker.opened(tx, token, tracing.current())
+                await tracker.opened(tx, token, tracing.current(), door.visitor(request))
         return Response(pages.PIXEL, media_type="image/gif", headers=pages.PIXEL_HEADERS)
 
 

@@ -14,7 +14,7 @@ from rapport_campaign.channels.web_push import WebPush
 from rapport_campaign.channels.webhook import Webhook
 from rapport_campaign.channels.wechat import WeChat
 from rapport_campaign.channels.whatsapp import WhatsApp
-from rapport_campaign.domain.vendors import VENDORS, fields_of
+from rapport_campaign.domain.providers import VENDORS, fields_of
 
 ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
     "twilio": Twilio,
@@ -32,7 +32,7 @@ ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
 def adapter(
     http: Http, vendor: str, settings: Mapping[str, str], secrets: Mapping[str, str], **more: Any
 ) -> Adapter:
-    """The adapter of an account with a vendor of `domain.vendors`, which is new to it."""
+    """The adapter of an account with a vendor of `domain.providers`, which is new to it."""
     known = VENDORS[vendor]
     usual = {name: field.default or "" for name, field in fields_of(known).items()}
     whole = {**usual, **{name: value for name, value in settings.items() if value}}

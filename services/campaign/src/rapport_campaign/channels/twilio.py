@@ -67,7 +67,7 @@ class Twilio(Speaking):
     channel: ClassVar[Channel] = "sms"
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        """`settings` and `secrets` as `domain.vendors` names them."""
+        """`settings` and `secrets` as `domain.providers` names them."""
         self._http = http
         self._settings = settings
         user = settings["key_sid"] or settings["account_sid"]

@@ -73,7 +73,7 @@ class WebPush(Speaking):
         secrets: Mapping[str, str],
         timer: Timer = time.monotonic,
     ) -> None:
-        """`settings` and `secrets` as `domain.vendors` names them; `timer` counts seconds."""
+        """`settings` and `secrets` as `domain.providers` names them; `timer` counts seconds."""
         self._http = http
         self._subject = settings["subject"]
         self._pem = secrets["private_key"]

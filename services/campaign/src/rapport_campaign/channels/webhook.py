@@ -39,7 +39,7 @@ class Webhook(Speaking):
     honours_keys: ClassVar[bool] = True
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        """`settings` and `secrets` as `domain.vendors` names them."""
+        """`settings` and `secrets` as `domain.providers` names them."""
         self._http = http
         self._url = settings["url"]
         self._secret = secrets["secret"]

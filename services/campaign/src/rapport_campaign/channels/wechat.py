@@ -77,7 +77,7 @@ class WeChat(Speaking):
         secrets: Mapping[str, str],
         timer: Timer = time.monotonic,
     ) -> None:
-        """`settings` and `secrets` as `domain.vendors` names them; `timer` counts seconds."""
+        """`settings` and `secrets` as `domain.providers` names them; `timer` counts seconds."""
         self._http = http
         self._base = settings["base_url"].rstrip("/")
         self._app = settings["app_id"]

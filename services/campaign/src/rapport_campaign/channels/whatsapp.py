@@ -79,7 +79,7 @@ class WhatsApp(Speaking):
     channel: ClassVar[Channel] = "whatsapp"
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        """`settings` and `secrets` as `domain.vendors` names them."""
+        """`settings` and `secrets` as `domain.providers` names them."""
         self._http = http
         base = settings["base_url"].rstrip("/")
         self._number = f"{base}/{settings['version']}/{settings['phone_number_id']}"

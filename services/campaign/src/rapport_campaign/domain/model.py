@@ -38,8 +38,10 @@ EXPRESS = ""
 class Campaign:
     """One message to everybody who enters a segment; once started its content never changes.
 
-    `job`: the one that plans for those who were in the segment at the start. `content`: what it
-    says by a channel other than e-mail, as JSON of templates by the names of their parts.
+    `job`: the one that plans for those who were in the segment at the start. What it says may be
+    that of a version of a template; `languages` has it in others (JSON, see `domain.templates`),
+    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`). `content`: what
+    it says by a channel other than e-mail, as JSON of templates by the names of their parts.
     """
 
     workspace: str
@@ -58,6 +60,11 @@ class Campaign:
     started_at: datetime | None = None
     archived_at: datetime | None = None
     job: str | None = None
+    template_id: str | None = None
+    template_version: int | None = None
+    languages: str = "{}"
+    utm: str = "{}"
+    coupon_pool: str | None = None
     channel: str = EMAIL_CHANNEL
     content: str | None = None
 

@@ -9,6 +9,7 @@ import msgspec
 from rapport_campaign.domain.model import PROMOTION, State
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
+from rapport_common.events.kinds import PHONE
 from rapport_common.events.reserved import CONSENT_UPDATED
 
 SOURCE = "campaign"
@@ -16,6 +17,7 @@ MOST_ID = 200
 MESSAGE_SENT = "Message Sent"
 """By a channel that is no e-mail; `channel` says which."""
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
+BOUNCED, COMPLAINED, REPLIED = "Email Bounced", "Email Complained", "Email Replied"
 
 
 def identity(state: State | None, address: str, channel: str = EMAIL_CHANNEL) -> Identifier:
@@ -41,7 +43,7 @@ def event(
     name: str,
     message_id: str,
     at: datetime,
-    properties: Mapping[str, str | None],
+    properties: Mapping[str, str | bool | None],
 ) -> Event:
     """A track event of this service; properties without a value are left out."""
     said = {key: one for key, one in properties.items() if one is not None}
@@ -144,5 +146,23 @@ def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: 
             "channel": EMAIL_CHANNEL,
             "purpose": PROMOTION,
             "state": "withdrawn",
+        },
+    )
+
+
+def stopped(workspace: str, number: str, mark: str, at: datetime) -> Event:
+    """The owner of a phone number (E.164) has written that they want no more, in message `mark`."""
+    return event(
+        workspace=workspace,
+        who=(PHONE, number),
+        name=CONSENT_UPDATED,
+        message_id=f"stop-{sha256(f'{number} {mark}'.encode()).hexdigest()[:32]}",
+        at=at,
+        properties={
+            "contact_point": number,
+            "channel": "sms",
+            "purpose": PROMOTION,
+            "state": "withdrawn",
+            "method": "stop_word",
         },
     )

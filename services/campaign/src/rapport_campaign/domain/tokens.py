@@ -7,7 +7,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-Use = Literal["unsubscribe", "click", "open", "preferences", "form", "opt_in"]
+Use = Literal["unsubscribe", "click", "open", "preferences", "form", "opt_in", "hook"]
 
 _MARKS: dict[Use, bytes] = {
     "unsubscribe": b"u",
@@ -16,6 +16,7 @@ _MARKS: dict[Use, bytes] = {
     "preferences": b"p",
     "form": b"f",
     "opt_in": b"d",
+    "hook": b"h",
 }
 _MAC, _KEY, _LINK = 16, 32, 12
 _MAX_LENGTH = 400
@@ -26,7 +27,8 @@ NO_LINK = "00" * _LINK
 class Token:
     """What a link stands for: one message, and for a click the stored link (hex ids).
 
-    Of a page of preferences the key may be that of a link that an operator has made.
+    Of a page of preferences the key may be that of a link that an operator has made, of a hook it
+    is the hook's id.
     """
 
     workspace: str

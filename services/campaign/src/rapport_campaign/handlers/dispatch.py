@@ -12,7 +12,7 @@ from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, next_step
-from rapport_campaign.domain.model import Claimed, Person, Purpose, State
+from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
 from rapport_campaign.domain.permission import (
     PermissionPolicy,
     Send,
@@ -24,6 +24,7 @@ from rapport_campaign.domain.permission import (
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.ledger import count
+from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
     campaigns,
@@ -36,6 +37,7 @@ from rapport_campaign.store import (
     sending,
     tracking,
 )
+from rapport_campaign.store.coupons import take_back
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
@@ -104,10 +106,13 @@ class Dispatcher:
         lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
         runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
-        marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
+        going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        personal = await chosen(tx, going, held, persons)
+        marks = [_mark(one, verdicts[one.send_key], personal.dry.get(one.key)) for one in runnable]
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
-        going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        await take_back(tx, _given_up(runnable, verdicts))
+        going = [one for one in going if one.key not in personal.dry]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
@@ -117,6 +122,8 @@ class Dispatcher:
                 state=_state(persons.get(one.key)),
                 campaign=held.get((one.workspace, one.campaign_id or "")),
                 content=letters.get(one.key),
+                language=personal.languages.get(one.key),
+                coupon=personal.coupons.get(one.key),
             )
             for one in going
         ]
@@ -127,6 +134,8 @@ class Dispatcher:
         by_key = {one.job.claimed.key: one for one in results}
         endings = [self._ending(one) for one in results]
         moved = await sending.finish(tx, endings, token=token)
+        # Refused for good: it is surely with nobody.
+        await take_back(tx, [one.key for one in moved if one.after == "failed"])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
@@ -257,7 +266,16 @@ def _of_others(
     ]
 
 
-def _mark(claimed: Claimed, verdict: Verdict) -> Mark:
+def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:
+    """What was tried before, so that it may have a coupon, and is not sent any more."""
+    return [
+        one.key for one in runnable if one.attempt and isinstance(verdicts[one.send_key], Suppress)
+    ]
+
+
+def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None) -> Mark:
+    if lacking is not None:
+        return Mark(claimed.key, "failed", lacking)
     if isinstance(verdict, Send):
         return Mark(claimed.key, "sending", address=verdict.address)
     if isinstance(verdict, Suppress):

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.addresses import envelope_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
+from rapport_campaign.handlers.authoring import filled, require_coupons
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
@@ -18,6 +19,9 @@ from rapport_campaign.store.ledger import SECTIONS, Place
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
+
+SAID = {"subject", "html", "text"}
+"""What a campaign says by itself, or by a template."""
 
 
 async def require(
@@ -31,10 +35,15 @@ async def require(
     return found
 
 
-async def create(tx: AsyncConnection, campaign: Campaign) -> None:
-    """Make a draft; UnknownSegmentError when it is on a segment that is not there (any more)."""
+async def create(tx: AsyncConnection, campaign: Campaign) -> Campaign:
+    """Make a draft, with what its template says, if it has one; UnknownSegmentError when it is on
+    a segment that is not there (any more).
+    """
     await require_living(tx, campaign.workspace, campaign.segment_id)
-    await campaigns.create(tx, campaign)
+    whole = await filled(tx, campaign)
+    await require_coupons(tx, whole)
+    await campaigns.create(tx, whole)
+    return whole
 
 
 async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
@@ -50,6 +59,7 @@ async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campai
     if campaign.state == "archived":
         raise _archived(campaign)
     await require_living(tx, workspace, campaign.segment_id)
+    await require_coupons(tx, campaign)
     started = replace(campaign, state="running", started_at=clock.now())
     if campaign.include_existing:
         job = job_for(campaign, INCLUDE)
@@ -73,7 +83,18 @@ async def change(
     if "segment_id" in changes:
         await require_living(tx, workspace, changes["segment_id"])
     _require_fitting(campaign, changes)
+    if campaign.template_id is not None and changes.keys() & SAID and "template_id" not in changes:
+        message = (
+            f"Campaign {campaign_id} says what template {campaign.template_id} says: change that, "
+            "or send `template_id: null`, too, and what it says is its own from then on."
+        )
+        raise ConflictError(message, details={"template_id": campaign.template_id})
     changed = replace(campaign, **changes)
+    if changed.template_id is None:
+        changed = replace(changed, template_version=None)
+    elif "template_id" in changes:
+        changed = await filled(tx, changed)
+    await require_coupons(tx, changed)
     await campaigns.save(tx, changed)
     return changed
 

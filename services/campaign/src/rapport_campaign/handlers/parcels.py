@@ -13,7 +13,7 @@ from rapport_campaign.domain.saying import content_of, lacking
 from rapport_campaign.handlers.carrying import Admission, Carried
 from rapport_campaign.handlers.dispatch import Result
 from rapport_campaign.render.compose import Job
-from rapport_campaign.render.saying import Said
+from rapport_campaign.render.saying import Spoken
 from rapport_common import clock
 
 Ready = tuple[Job, Parcel]
@@ -21,7 +21,7 @@ Group = tuple[str, Channel]
 """Those that the same accounts may take: a workspace and a channel."""
 
 
-def ready(said: Sequence[tuple[Job, Said]], results: list[Result]) -> Mapping[Group, list[Ready]]:
+def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[Group, list[Ready]]:
     """The parcels by who may take them; what says nothing to its person is a result already."""
     found: defaultdict[Group, list[Ready]] = defaultdict(list)
     for job, one in said:

@@ -20,7 +20,7 @@ from rapport_campaign.domain.accounts import (
 from rapport_campaign.domain.breaker import Breaker
 from rapport_campaign.domain.delivery import Outcome, said
 from rapport_campaign.domain.provider_keys import ProviderKeys, place_of
-from rapport_campaign.domain.vendors import VENDORS, UnusableAccountError, completed, fields_of
+from rapport_campaign.domain.providers import VENDORS, UnusableAccountError, completed, fields_of
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.store import providers as store
 from rapport_common import clock, logging

@@ -82,7 +82,7 @@ class Signer:
         Takes a millisecond of the processor, most of which is RSA.
         """
         known = self._known.get(workspace)
-        domain = signers(known.keys, mail.sender) if known and known.keys else None
+        domain = signers(known.keys, mail.author or mail.sender) if known and known.keys else None
         if known is None or domain is None:
             metrics.SIGNED.labels("no").inc()
             return mail

@@ -1,12 +1,13 @@
-"""Looks at a campaign's templates before anybody gets a mail made of them."""
+"""Looks at what authors write before anybody gets a mail made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rapport_campaign.render.authoring import Made
 from rapport_campaign.render.saying import templates
 from rapport_campaign.render.templates import Problem
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, names
-from rapport_campaign.renderer import Renderer, Source
+from rapport_campaign.renderer import Refusal, Renderer, Source
 from rapport_common.errors import InvalidRequestError
 
 FIELDS = ("subject", "html", "text")
@@ -32,14 +33,35 @@ async def require_usable(
         for (field, _), of_field in zip(given, found, strict=True)
         for problem in of_field
     ]
-    if not problems:
-        return
+    if problems:
+        raise _error(problems, OF_REQUESTS if of_request else EXISTING)
+
+
+def require_made(found: Sequence[tuple[str, Made | Refusal]]) -> list[Made]:
+    """What was made; InvalidRequestError with all that is wrong with it.
+
+    Each is told of by the place before it, such as `languages.de.`.
+    """
+    problems: list[tuple[str, Problem]] = []
+    made: list[Made] = []
+    for place, one in found:
+        if isinstance(one, Refusal):
+            problems.append((f"{place}body", Problem(one.reason)))
+        else:
+            made.append(one)
+            problems += [(f"{place}{fault.path}", fault.problem) for fault in one.faults]
+    if problems:
+        raise _error(problems, EXISTING)
+    return made
+
+
+def _error(problems: Sequence[tuple[str, Problem]], existing: Any) -> InvalidRequestError:
     message = _told(*problems[0])
     details: dict[str, Any] = {"problems": [_shown(*one) for one in problems[:_SHOWN]]}
     if any(one.variable for _, one in problems):
-        details["variables"] = known = names(OF_REQUESTS if of_request else EXISTING)
+        details["variables"] = known = names(existing)
         message = f"{message}; there are {', '.join(known)}"
-    raise InvalidRequestError(message, details=details)
+    return InvalidRequestError(message, details=details)
 
 
 def _told(field: str, one: Problem) -> str:

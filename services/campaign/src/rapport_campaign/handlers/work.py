@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.planning import plan_existing
+from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
@@ -42,7 +43,11 @@ class Works:
     @property
     def kinds(self) -> dict[str, Work]:
         """The work of each kind."""
-        return {INCLUDE: self.include, WITHDRAW: self.withdraw}
+        return {
+            INCLUDE: self.include,
+            WITHDRAW: self.withdraw,
+            IMPORT: Imports(self._engine).work,
+        }
 
     async def include(self, job: Job) -> AsyncIterator[Step]:
         """Plan a campaign for all who are in its segment; one that is archived ends it."""

@@ -1,5 +1,6 @@
 """Turns a claimed message into the bytes that go to the server."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,54 +9,68 @@ from typing import Any
 
 import msgspec
 
-from rapport_campaign.domain import tokens
+from rapport_campaign.domain import returning, tokens
 from rapport_campaign.domain.addresses import envelope_address, mailbox
 from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link, State
+from rapport_campaign.domain.templates import Said, languages_of
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.render.html import (
-    as_text,
-    has_link,
-    with_links,
-    with_pixel,
-    with_way_out,
-)
+from rapport_campaign.domain.utm import Utm, with_utm
+from rapport_campaign.domain.utm import read as read_utm
+from rapport_campaign.render.html import has_link, with_links, with_pixel, with_way_out
 from rapport_campaign.render.mime import Letter, mail_bytes
-from rapport_campaign.render.saying import Said, said
-from rapport_campaign.render.templates import rendered, require_known
+from rapport_campaign.render.saying import Spoken, spoken
+from rapport_campaign.render.templates import MAX_COMPILED, rendered, require_known
+from rapport_campaign.render.words import as_text
 from rapport_common.events.contact import EMAIL_CHANNEL
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
 TEST_HEADER = "X-Rapport-Test"
+_ADDRESS = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)]")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message marked `sending`, with everything that makes a mail of it."""
+    """A message marked `sending`, with everything that makes a mail of it.
+
+    `language`: the one of its campaign's that it is in, None for its own. `coupon`: its code.
+    """
 
     claimed: Claimed
     address: str
     state: State | None
     campaign: Campaign | None = None
     content: Content | None = None
+    language: str | None = None
+    coupon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail with its envelope, and the links that have to be stored before it leaves."""
+    """A mail with its envelope, and the links that have to be stored before it leaves.
+
+    `author` is the address that it is from, if its envelope has another one.
+    """
 
     sender: str
     recipient: str
     data: bytes
     links: list[Link] = field(default_factory=list)
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all mails share: the key that signs links, where they lead, who sends service mail."""
+    """What all mails share: the key that signs links, where they lead, who sends service mail.
+
+    `bounce_domain`: where mails go that can't be delivered, if it is not their sender that gets
+    them; `reply_domain`: where answers go, if not there.
+    """
 
     link_key: bytes
     base_url: str
     service_from: str
+    bounce_domain: str = ""
+    reply_domain: str = ""
 
 
 class Composer:
@@ -65,15 +80,18 @@ class Composer:
         self._key = office.link_key
         self._base = office.base_url
         self._service_from = office.service_from
+        self._bounce_domain = office.bounce_domain
+        self._reply_domain = office.reply_domain
 
-    def compose(self, job: Job, now: datetime) -> Mail | Said:
+    def compose(self, job: Job, now: datetime) -> Mail | Spoken:
         """The mail of a job; TemplateError when its template and its person don't go together.
 
         By another channel than e-mail it is what the campaign says there.
         """
         if job.campaign is not None and job.campaign.channel != EMAIL_CHANNEL:
             named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
-            return said(job.campaign.content or "{}", _variables(job) | {"campaign": named})
+            known = person_variables(job.state, job.address) | {"campaign": named}
+            return spoken(job.campaign.content or "{}", known)
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
         if job.content is not None:
@@ -85,40 +103,42 @@ class Composer:
         token = Token(job.claimed.workspace, job.claimed.send_key)
         way_out = f"{self._base}/u/{tokens.sign(self._key, 'unsubscribe', token)}"
         choices = f"{self._base}/p/{tokens.sign(self._key, 'preferences', token)}"
-        variables = _variables(job) | {
+        variables = person_variables(job.state, job.address) | {
             "campaign": {"id": campaign.campaign_id, "name": campaign.name},
+            "coupon": {"code": job.coupon or ""},
             "unsubscribe_url": way_out,
             "preferences_url": choices,
         }
-        page = rendered(campaign.html, variables, html=True)
+        said = _said(campaign, job.language)
+        page = rendered(said.html, variables, html=True, most=MAX_COMPILED)
         is_promotion = campaign.purpose == PROMOTION
         if is_promotion and not has_link(page, way_out):
             page = with_way_out(page, way_out)
-        text = rendered(campaign.text, variables, html=False) if campaign.text else as_text(page)
+        own = (way_out, choices)
+        if (utm := read_utm(campaign.utm)) is not None:
+            page = with_links(page, lambda url: url if url in own else with_utm(url, utm))
+        text = _text(said, page, variables, utm, own)
         if is_promotion and way_out not in text:
             text = f"{text.rstrip()}\n\nUnsubscribe: {way_out}\n"
         links: list[Link] = []
         page = with_links(
-            page,
-            lambda url: (
-                url if url in (way_out, choices) else self._tracked(url, campaign, token, links)
-            ),
+            page, lambda url: url if url in own else self._tracked(url, campaign, token, links)
         )
         page = with_pixel(page, f"{self._base}/o/{tokens.sign(self._key, 'open', token)}")
         headers = {"Precedence": "bulk"}
         if is_promotion:
             headers["List-Unsubscribe"] = f"<{way_out}>"
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        subject = rendered(campaign.subject, variables, html=False)
+        subject = rendered(said.subject, variables, html=False, most=MAX_COMPILED)
         if job.claimed.kind == "test":
             subject = f"[Test] {subject}"
             headers[TEST_HEADER] = "1"
-        letter = _letter(job, campaign.from_address, (subject, page, text), headers, now)
-        return _mail(letter, links)
+        letter = self._letter(job, campaign.from_address, (subject, page, text), headers, now)
+        return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
         data = msgspec.json.decode(content.data)
-        variables = _variables(job) | {"data": data}
+        variables = person_variables(job.state, job.address) | {"data": data}
         for part, is_html in (
             (content.subject, False),
             (content.html, True),
@@ -130,7 +150,8 @@ class Composer:
         subject = rendered(content.subject, variables, html=False)
         # RFC 3834: no vacation answers to a mail that a person's act has triggered.
         headers = {"Auto-Submitted": "auto-generated"}
-        return _mail(_letter(job, self._service_from, (subject, page, text), headers, now))
+        letter = self._letter(job, self._service_from, (subject, page, text), headers, now)
+        return self._mail(job, letter)
 
     def _tracked(self, url: str, campaign: Campaign, token: Token, links: list[Link]) -> str:
         link_id = tokens.link_id(campaign.campaign_id, url)
@@ -138,10 +159,43 @@ class Composer:
         signed = tokens.sign(self._key, "click", Token(token.workspace, token.send_key, link_id))
         return f"{self._base}/c/{signed}"
 
+    def _mail(self, job: Job, letter: Letter, links: Sequence[Link] = ()) -> Mail:
+        author = mailbox(letter.from_address)[1]
+        bounces = f"{returning.BOUNCE}{self._token(job)}@{self._bounce_domain}"
+        sender = bounces if self._bounce_domain else author
+        return Mail(sender, letter.to_address, mail_bytes(letter), list(links), author)
 
-def _variables(job: Job) -> dict[str, Any]:
-    state = job.state
-    profile: dict[str, Any] = {"email": job.address, "traits": {}, "computed": {}}
+    def _letter(
+        self,
+        job: Job,
+        from_address: str,
+        parts: tuple[str, str, str],
+        headers: dict[str, str],
+        now: datetime,
+    ) -> Letter:
+        subject, page, text = parts
+        token = self._token(job)
+        domain = mailbox(from_address)[1].rpartition("@")[2]
+        if self._reply_domain:
+            headers["Reply-To"] = f"<{returning.REPLY}{token}@{self._reply_domain}>"
+        return Letter(
+            from_address=from_address,
+            to_address=envelope_address(job.address) or job.address,
+            subject=subject,
+            html=page,
+            text=text,
+            date=now,
+            message_id=f"{returning.MESSAGE}{token}@{domain}",
+            headers={SEND_KEY_HEADER: job.claimed.send_key, **headers},
+        )
+
+    def _token(self, job: Job) -> str:
+        return returning.signed(self._key, job.claimed.workspace, job.claimed.send_key)
+
+
+def person_variables(state: State | None, address: str) -> dict[str, Any]:
+    """What templates see of a person: `profile`."""
+    profile: dict[str, Any] = {"email": address, "traits": {}, "computed": {}}
     if state is not None:
         profile["traits"] = msgspec.json.decode(state.traits)
         computed = msgspec.to_builtins(state.computed)
@@ -152,35 +206,25 @@ def _variables(job: Job) -> dict[str, Any]:
     return {"profile": profile}
 
 
+def _said(campaign: Campaign, language: str | None) -> Said:
+    other = languages_of(campaign.languages).get(language) if language else None
+    return other or Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
+
+
+def _text(
+    said: Said, page: str, variables: dict[str, Any], utm: Utm | None, own: tuple[str, ...]
+) -> str:
+    """The text part: the author's, whose addresses say where a visit comes from, or the page's."""
+    if not said.text:
+        return as_text(page)
+    text = rendered(said.text, variables, html=False, most=MAX_COMPILED)
+    if utm is None:
+        return text
+    return _ADDRESS.sub(lambda one: one[0] if one[0] in own else with_utm(one[0], utm), text)
+
+
 def _amount(text: str) -> Decimal | str:
     try:
         return Decimal(text)
     except InvalidOperation:
         return text
-
-
-def _mail(letter: Letter, links: Sequence[Link] = ()) -> Mail:
-    sender = mailbox(letter.from_address)[1]
-    return Mail(sender, letter.to_address, mail_bytes(letter), list(links))
-
-
-def _letter(
-    job: Job,
-    from_address: str,
-    parts: tuple[str, str, str],
-    headers: dict[str, str],
-    now: datetime,
-) -> Letter:
-    subject, page, text = parts
-    send_key = job.claimed.send_key
-    domain = mailbox(from_address)[1].rpartition("@")[2]
-    return Letter(
-        from_address=from_address,
-        to_address=envelope_address(job.address) or job.address,
-        subject=subject,
-        html=page,
-        text=text,
-        date=now,
-        message_id=f"{send_key[:40]}@{domain}",
-        headers={SEND_KEY_HEADER: send_key, **headers},
-    )

@@ -19,6 +19,8 @@ _WORD_BYTES = 45
 
 _BREAKS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+# Zero-width blanks, and what turns the words behind it round. Joiners are in emoji and in words.
+UNSEEN = re.compile("[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
 _JOINER = "\u200d"
 _TAGS = range(0xE0020, 0xE0080)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
@@ -30,8 +32,10 @@ def one_line(text: str) -> str:
 
 
 def clean_subject(text: str) -> str:
-    """A rendered subject: one line, not longer than clients show, no character cut in two."""
-    line = one_line(text)
+    """A rendered subject: one line, not longer than clients show, no character cut in two, and
+    nothing that hides words or turns them round.
+    """
+    line = one_line(UNSEEN.sub("", text))
     if len(line) <= MAX_SUBJECT:
         return line
     end = MAX_SUBJECT

@@ -13,14 +13,14 @@ PARAMETERS = "parameters"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Spoken:
     """The parts of a message, rendered: `parts` by name, and the values of a template."""
 
     parts: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def said(content: str, variables: Mapping[str, Any]) -> Said:
+def spoken(content: str, variables: Mapping[str, Any]) -> Spoken:
     """What a person is told; `content` is JSON. TemplateError.
 
     Nothing is escaped: no channel but e-mail has marks of its own.
@@ -31,7 +31,7 @@ def said(content: str, variables: Mapping[str, Any]) -> Said:
         name: rendered(value, dict(variables), html=False) if name in RENDERED else value
         for name, value in told.items()
     }
-    return Said(
+    return Spoken(
         parts,
         {name: rendered(value, dict(variables), html=False) for name, value in parameters.items()},
     )

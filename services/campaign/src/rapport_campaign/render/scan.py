@@ -6,10 +6,10 @@ and raw text. What an attribute's text means is left to a parser.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -18,13 +18,24 @@ _BETWEEN = re.compile(r"[\t\n\f\r /]*+")
 _ATTRIBUTE = re.compile(r"=?[^\t\n\f\r />=]*+")
 _EQUALS = re.compile(r"[\t\n\f\r ]*+=[\t\n\f\r ]*+")
 _UNQUOTED = re.compile(r"[^\t\n\f\r >]++")
+# Most tags of a mail are of this kind: one look in place of five.
+_PLAIN = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)[\t\n\f\r ]*+>")
 _COMMENT_END = re.compile(r"--!?>")
 _RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
 _RAW_ENDS = {name: re.compile(f"</{name}(?=[\\t\\n\\f\\r />])", re.IGNORECASE) for name in _RAW}
 
+VOID = frozenset(
+    (
+        *("area", "base", "br", "col", "embed", "hr", "img"),
+        *("input", "link", "meta", "source", "track", "wbr"),
+    )
+)
+"""Tags that nothing is in, and that no other closes."""
 
-@dataclass(frozen=True, slots=True)
-class Value:
+_NONE: Mapping[str, "Value"] = MappingProxyType({})
+
+
+class Value(NamedTuple):
     """An attribute's value: the span in the page, quotes included, and how it is quoted."""
 
     start: int
@@ -32,8 +43,7 @@ class Value:
     quote: Literal['"', "'", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of a page from `start` to `end`: `text`, `raw` (no tags inside), a tag or a comment.
 
     `values` are a start tag's attributes with a value, by name in lower case: the first of each.
@@ -43,7 +53,7 @@ class Piece:
     start: int
     end: int
     name: str = ""
-    values: dict[str, Value] = field(default_factory=dict)
+    values: Mapping[str, Value] = _NONE
 
 
 def pieces(page: str) -> Iterator[Piece]:
@@ -81,6 +91,9 @@ def _decoded(raw: str) -> str:
 
 def _markup(page: str, start: int) -> Piece | None:
     """The tag or comment that begins at a "<"; None where it is only a character."""
+    plain = _PLAIN.match(page, start)
+    if plain is not None:
+        return Piece("end" if plain[1] else "start", start, plain.end(), plain[2].lower())
     after = page[start + 1 : start + 3]
     if after[:1].isascii() and after[:1].isalpha():
         return _tag(page, start, start + 1, "start")

@@ -14,8 +14,12 @@ from rapport_campaign.render.engine import Limited
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, Unknown, unknown_in
 
 MAX_SOURCE = 64 * 1024
+MAX_COMPILED = 256 * 1024
+"""Of a page that MJML and snippets were made into, in bytes."""
+MAX_PLACES = 10_000
+"""Tags and outputs, as many as 64 KiB of source have room for."""
 _KEPT = 64
-"""Parsed templates that are kept: one of 64 KiB takes 10 MB."""
+"""Parsed templates that are kept: one of so many places takes 10 MB."""
 
 
 class TemplateError(ValueError):
@@ -54,10 +58,16 @@ _WORD_OF_THE_PARSER = re.compile(r"\b(?:eof|EOF)\b")
 
 
 @lru_cache(maxsize=_KEPT)
-def compiled(source: str, *, html: bool) -> BoundTemplate:
-    """A template ready to render; TemplateError says what is wrong with it and where."""
-    if len(source.encode("utf-8", "replace")) > MAX_SOURCE:
-        raise TemplateError(f"the template is larger than {MAX_SOURCE // 1024} KiB")
+def compiled(source: str, *, html: bool, most: int = MAX_SOURCE) -> BoundTemplate:
+    """A template ready to render; TemplateError says what is wrong with it and where.
+
+    It has at most `most` bytes.
+    """
+    size = len(source.encode("utf-8", "replace"))
+    if size > most:
+        raise TemplateError(f"the template is larger than {most // 1024} KiB")
+    if size > MAX_SOURCE and source.count("{{") + source.count("{%") > MAX_PLACES:
+        raise TemplateError(f"the template has more than {MAX_PLACES} tags and outputs")
     try:
         template = (_HTML if html else _TEXT).from_string(source)
         _check_filters(template, source)
@@ -68,10 +78,12 @@ def compiled(source: str, *, html: bool) -> BoundTemplate:
     return template
 
 
-def problems(source: str, *, html: bool, existing: Any = EXISTING) -> list[Problem]:
+def problems(
+    source: str, *, html: bool, existing: Any = EXISTING, most: int = MAX_SOURCE
+) -> list[Problem]:
     """All that is wrong with a template before anybody gets it; unknown variables, for example."""
     try:
-        template = compiled(source, html=html)
+        template = compiled(source, html=html, most=most)
     except TemplateError as error:
         return [Problem(error.message, error.line, error.column)]
     return [_unknown(one, source) for one in unknown_in(template, existing)]
@@ -84,9 +96,11 @@ def require_known(source: str, *, html: bool) -> None:
         raise TemplateError(one.message, one.line, one.column)
 
 
-def rendered(source: str, variables: Mapping[str, Any], *, html: bool) -> str:
+def rendered(
+    source: str, variables: Mapping[str, Any], *, html: bool, most: int = MAX_SOURCE
+) -> str:
     """The text for one person; TemplateError when the template and the data don't go together."""
-    template = compiled(source, html=html)
+    template = compiled(source, html=html, most=most)
     account = meter.begin()
     try:
         return str(template.render(**variables))

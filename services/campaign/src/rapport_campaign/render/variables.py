@@ -21,6 +21,7 @@ EXISTING: Mapping[str, Any] = {
         | {"revenue": ANY, "defined": ANY},
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
+    "coupon": {"code": _VALUE},
     "unsubscribe_url": _VALUE,
     "preferences_url": _VALUE,
     "now": ANY,

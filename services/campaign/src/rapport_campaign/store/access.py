@@ -21,11 +21,18 @@ _OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS 
 _MINE = _OF_THEM.format("t")
 _WORKSPACE = frozenset({"workspace"})
 _SENT = "JOIN campaign.every_message m USING (workspace, send_key)"
-_MESSAGES = "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)"
+_MESSAGES = (
+    "campaign.every_message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id) "
+    "LEFT JOIN campaign.message_language l ON l.workspace = t.workspace "
+    "AND l.send_key = t.send_key LEFT JOIN campaign.coupon k ON k.workspace = t.workspace "
+    "AND k.send_key = t.send_key"
+)
 _MESSAGE = {
     "message": "t.send_key",
     "campaign": "c.name",
     "subject": "c.subject",
+    "language": "l.language",
+    "coupon": "k.code",
     **plain("channel", "kind", "purpose", "to_address", "state", "reason"),
     **plain("planned_at", "sent_at", "opened_at", "clicked_at"),
 }
@@ -65,6 +72,20 @@ ENTRIES = Rows(
     {"segment": "s.name", **plain("cause", "at", "event_timestamp", "ended_at")},
     _MINE,
 )
+_OUTCOME = {
+    "message": "t.send_key",
+    "class": "t.grade",
+    **plain("kind", "code", "text", "source", "address", "at"),
+}
+_OUTCOME_KEY = {"send_key": "text", "kind": "text", "mark": "text"}
+OUTCOMES = Rows(
+    "campaign.outcome",
+    "what became known of messages to you after they were sent",
+    "campaign.outcome t",
+    _OUTCOME_KEY,
+    _OUTCOME,
+    _MINE,
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -97,6 +118,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _addressed(recogniser),
         CONTENTS,
         CLICKS,
+        OUTCOMES,
+        _reported(recogniser),
         ENTRIES,
         OBJECTIONS,
         INBOX,
@@ -140,6 +163,20 @@ def _addressed(recogniser: Recogniser) -> Part:
         "t.workspace = :workspace AND t.kind <> 'entry' AND t.to_address IS NOT NULL "
         "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
         choose=_named(recogniser, "to_address"),
+    )
+
+
+def _reported(recogniser: Recogniser) -> Part:
+    """Of messages for others' affairs that went to an address of theirs."""
+    return Rows(
+        "campaign.outcome",
+        OUTCOMES.about,
+        "campaign.outcome t",
+        _OUTCOME_KEY,
+        _OUTCOME,
+        "t.workspace = :workspace AND t.address IS NOT NULL "
+        "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
+        choose=_named(recogniser, "address"),
     )
 
 

@@ -14,15 +14,18 @@ from rapport_campaign.domain.permission import PermissionPolicy
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
-    "archived_at, job, channel, content::text AS content"
+    "archived_at, job, template_id::text AS template_id, template_version, "
+    "languages, utm, coupon_pool, channel, content::text AS content"
 )
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at, archived_at, job, channel, content) "
+    "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
+    "channel, content) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at, :archived_at, :job, :channel, CAST(:content AS json))"
+    ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
+    ":utm, :coupon_pool, :channel, CAST(:content AS json))"
 )
 
 
@@ -118,7 +121,9 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
             "text = :text, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
-            "archived_at = :archived_at, job = :job, channel = :channel, "
+            "archived_at = :archived_at, job = :job, template_id = :template_id, "
+            "template_version = :template_version, languages = :languages, "
+            "utm = :utm, coupon_pool = :coupon_pool, channel = :channel, "
             "content = CAST(:content AS json) "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),

@@ -34,7 +34,7 @@ ADDRESSES = DataClass(
     table="campaign.message",
     key=_MESSAGE,
     over=f"{_ENDED} AND t.to_address IS NOT NULL",
-    gone=(_WITHOUT_ADDRESS,),
+    gone=(_WITHOUT_ADDRESS, "UPDATE campaign.outcome SET address = NULL, text = ''"),
     owner=("profile_id",),
     held=_HELD,
     # Bounces and complaints come within days.

@@ -21,6 +21,7 @@ ERASED = "erased"
 _OF_THEM = "workspace = :workspace AND profile_id = ANY(CAST(:profiles AS text[]))"
 _HELD = " OR ".join(f"{one} IS NOT NULL" for one in FOLLOWED.sections)
 _SPEAKING = f"(to_address IS NOT NULL OR reason <> '{ERASED}')"
+_TOLD = "(address IS NOT NULL OR text <> '')"
 _NO_WORD = (
     "UPDATE campaign.message SET to_address = NULL, "
     f"reason = CASE WHEN reason IS NOT NULL THEN '{ERASED}' END"
@@ -51,6 +52,12 @@ MESSAGES = Found(
     "SELECT workspace, send_key, planned_at FROM campaign.message "
     f"WHERE {_OF_THEM} AND {_SPEAKING} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.message WHERE {_OF_THEM} AND {_SPEAKING}",
+)
+OUTCOMES = Found(
+    "campaign.outcome",
+    "UPDATE campaign.outcome SET address = NULL, text = '' WHERE ctid IN ("
+    f"SELECT ctid FROM campaign.outcome WHERE {_OF_THEM} AND {_TOLD} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.outcome WHERE {_OF_THEM} AND {_TOLD}",
 )
 OBJECTIONS = Found(
     "campaign.objection",
@@ -86,6 +93,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         CONTENTS,
         MESSAGES,
         _addressed(recogniser),
+        OUTCOMES,
+        _reported(recogniser),
         _suppressions(recogniser),
         _preferences(recogniser),
         _preference_links(recogniser),
@@ -116,6 +125,20 @@ def _addressed(recogniser: Recogniser) -> Sweep:
         change,
         where="workspace = :workspace AND kind <> 'entry' AND to_address IS NOT NULL "
         f"AND planned_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _reported(recogniser: Recogniser) -> Sweep:
+    """What was reported of messages to an address of theirs, whoever these were for."""
+    key = {"send_key": "text", "kind": "text", "mark": "text"}
+    return Read(
+        "campaign.outcome",
+        key,
+        ("address", "text"),
+        recogniser,
+        changing("UPDATE campaign.outcome SET address = NULL, text = ''", key),
+        where=f"workspace = :workspace AND address IS NOT NULL AND at < {BEFORE}",
         names=AND_AT,
     )
 

@@ -13,7 +13,7 @@ from rapport_campaign.store.ledger import PLACE
 
 _SENT = text(
     "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-    f"to_address, traceparent FROM campaign.every_message WHERE {PLACE} "
+    f"to_address, traceparent, sent_at FROM campaign.every_message WHERE {PLACE} "
     "AND to_address IS NOT NULL"
 )
 _TOUCH = {
@@ -22,6 +22,10 @@ _TOUCH = {
     )
     for table in ("sending", "message")
     for column in ("opened_at", "clicked_at")
+}
+_UNTOUCH = {
+    (table, "clicked_at"): text(f"UPDATE campaign.{table} SET clicked_at = NULL WHERE {PLACE}")
+    for table in ("sending", "message")
 }
 
 
@@ -36,6 +40,7 @@ class Sent:
     profile_id: str
     to_address: str
     traceparent: str | None
+    sent_at: datetime | None = None
 
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
@@ -56,6 +61,25 @@ async def touch(
         if found.rowcount > 0:
             return True
     return False
+
+
+async def untouch(tx: AsyncConnection, sent: Sent, column: Literal["clicked_at"]) -> None:
+    """There was no such click of a person."""
+    place = {"workspace": sent.workspace, "send_key": sent.send_key}
+    for table in ("sending", "message"):
+        await tx.execute(_UNTOUCH[table, column], place)
+
+
+async def links_lately(tx: AsyncConnection, sent: Sent, seconds: float) -> int:
+    """How many links of a message were followed within the last so many seconds."""
+    found = await tx.scalar(
+        text(
+            "SELECT count(*) FROM campaign.click WHERE workspace = :workspace "
+            "AND send_key = :send_key AND last_at > now() - make_interval(secs => :seconds)"
+        ),
+        {"workspace": sent.workspace, "send_key": sent.send_key, "seconds": seconds},
+    )
+    return int(found or 0)
 
 
 async def click(tx: AsyncConnection, sent: Sent, link_id: str) -> int:

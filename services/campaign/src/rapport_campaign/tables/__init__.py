@@ -2,12 +2,15 @@
 
 from rapport_campaign.tables import (
     campaigns,
+    coupons,
     inbox,
     messages,
+    outcomes,
     people,
     permission,
     providers,
     sender_domains,
+    templates,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -16,10 +19,13 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "coupons",
     "inbox",
     "messages",
+    "outcomes",
     "people",
     "permission",
     "providers",
     "sender_domains",
+    "templates",
 ]

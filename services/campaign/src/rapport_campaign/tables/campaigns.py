@@ -1,6 +1,16 @@
 """Campaigns, and where their tracked links lead."""
 
-from sqlalchemy import JSON, Boolean, CheckConstraint, Column, Index, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 
 from rapport_campaign.tables.schema import METADATA, Id, Instant
 
@@ -24,12 +34,24 @@ Table(
     # The one that plans for those who were in the segment at the start.
     Column("job", Text),
     Column("archived_at", Instant),
+    # Whose words these are, and in which other languages it has them.
+    Column("template_id", Id),
+    Column("template_version", Integer),
+    Column("languages", Text, nullable=False, server_default=text("'{}'")),
+    Column("utm", Text, nullable=False, server_default=text("'{}'")),
+    Column("coupon_pool", Text),
     Column("channel", Text, nullable=False, server_default=text("'email'")),
     # What it says by a channel that is no e-mail: templates by the names of their parts.
     Column("content", JSON),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),
+    Index(
+        "ix_campaign_template",
+        "workspace",
+        "template_id",
+        postgresql_where=text("template_id IS NOT NULL"),
+    ),
 )
 
 # Where tracked links lead to: a token names a row here, never an address.

@@ -1,6 +1,17 @@
 """What may be sent to whom: policies, words of people, what they choose among."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Index, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rapport_campaign.tables.schema import METADATA, Instant
@@ -13,6 +24,8 @@ Table(
     Column("changed_at", Instant, nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("unconfirmed_consent", Text, nullable=False, server_default=text("'refuse'")),
+    Column("soft_bounces", Integer, nullable=False, server_default=text("5")),
+    Column("soft_bounce_days", Integer, nullable=False, server_default=text("30")),
     CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
 )
 

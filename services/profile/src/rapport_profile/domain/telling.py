@@ -8,7 +8,12 @@ import msgspec
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
-from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED, UNSEEN_EVENTS
+from rapport_common.events.reserved import (
+    CONSENT_EXPIRED,
+    CONSENT_UPDATED,
+    MAIL_EVENTS,
+    UNSEEN_EVENTS,
+)
 from rapport_profile.domain.consent_rules import word_said
 from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
@@ -70,7 +75,15 @@ def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
     restraint, rectified = restraint_said(event), rectification_said(event, judge.traits)
     if restraint is not None or rectified is not None:
         return Telling(at, stamp, restraint=restraint, rectified=rectified, unseen=True)
-    return Telling(at, stamp, reach=reach, case=_case(event), unseen=event.name in UNSEEN_EVENTS)
+    unseen = event.name in UNSEEN_EVENTS or is_by_machine(event)
+    return Telling(at, stamp, reach=reach, case=_case(event), unseen=unseen)
+
+
+def is_by_machine(event: Event) -> bool:
+    """Whether a mail was opened, or its link followed, by a mailbox or a scanner: campaign says."""
+    if event.name not in MAIL_EVENTS:
+        return False
+    return properties_of(event).get("machine") is True
 
 
 def weighed_with_once(

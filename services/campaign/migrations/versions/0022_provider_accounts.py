@@ -1,14 +1,14 @@
 """Accounts with providers of channels, what went by them, and campaigns by other channels.
 
-Revision: 0021, follows 0019.
+Revision: 0022, follows 0021.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0021"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

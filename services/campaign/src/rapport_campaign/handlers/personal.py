@@ -1,0 +1,60 @@
+"""What is chosen for each message when it is marked `sending`: its language, and its coupon."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.coupons import TEST_CODE
+from rapport_campaign.domain.languages import lookup, spoken_by
+from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
+from rapport_campaign.domain.templates import languages_of
+from rapport_campaign.handlers import coupons
+from rapport_campaign.store import templates
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """Languages (of its campaign's others) and codes by message; `dry`: why some have none."""
+
+    languages: Mapping[MessageKey, str]
+    coupons: Mapping[MessageKey, str]
+    dry: Mapping[MessageKey, str]
+
+
+async def chosen(
+    tx: AsyncConnection,
+    going: Sequence[Claimed],
+    campaigns: Mapping[tuple[str, str], Campaign],
+    persons: Mapping[MessageKey, Person],
+) -> Personal:
+    """What is chosen for the messages that may go, and kept with them.
+
+    Nothing is asked of the database for campaigns of one language without coupons. Call it after
+    everything else is locked.
+    """
+    made_in: dict[MessageKey, str] = {}
+    wanted: list[tuple[MessageKey, str]] = []
+    codes: dict[MessageKey, str] = {}
+    for one in going:
+        campaign = campaigns.get((one.workspace, one.campaign_id or ""))
+        if campaign is None:
+            continue
+        language = _language(campaign, persons.get(one.key))
+        if language is not None:
+            made_in[one.key] = language
+        if campaign.coupon_pool is not None and one.kind == "test":
+            codes[one.key] = TEST_CODE
+        elif campaign.coupon_pool is not None:
+            wanted.append((one.key, campaign.coupon_pool))
+    await templates.note_languages(tx, made_in)
+    codes |= await coupons.give(tx, wanted)
+    dry = {key: coupons.dry(pool) for key, pool in wanted if key not in codes}
+    return Personal(made_in, codes, dry)
+
+
+def _language(campaign: Campaign, person: Person | None) -> str | None:
+    having = languages_of(campaign.languages)
+    if not having or person is None or person.state is None:
+        return None
+    return lookup(spoken_by(person.state.traits), having.keys())

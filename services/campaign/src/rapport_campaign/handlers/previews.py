@@ -1,0 +1,102 @@
+"""Templates as people would get them, and who would miss something in them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.coupons import TEST_CODE
+from rapport_campaign.domain.languages import lookup, spoken_by
+from rapport_campaign.domain.model import State
+from rapport_campaign.domain.templates import Template, Variable, Version
+from rapport_campaign.handlers.segments import require_living
+from rapport_campaign.render.preview import Sight, View
+from rapport_campaign.renderer import Refusal, Renderer
+from rapport_campaign.store import audience, people
+from rapport_common.errors import InvalidRequestError, NotFoundError
+
+MOST_VARIABLES = 100
+NOBODY = "someone@example.com"
+# What Liquid has of every value.
+_OF_ANY_VALUE = {"size", "first", "last"}
+_SECTIONS = {"traits", "computed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """As whose a template is shown: their state, and the language they get."""
+
+    state: State | None
+    address: str
+    language: str | None
+
+
+async def reader(
+    tx: AsyncConnection, version: Version, profile_id: str | None, language: str | None
+) -> Reader:
+    """Somebody, or nobody; `language` in place of their own. NotFoundError."""
+    state = await _state(tx, version.workspace, profile_id) if profile_id else None
+    addresses = addresses_of(state) if state else []
+    wanted = language or (spoken_by(state.traits) if state else None)
+    used = lookup(wanted, version.compiled.languages.keys())
+    return Reader(state, addresses[0].value if addresses else NOBODY, used)
+
+
+async def shown(
+    renderer: Renderer, template: Template, version: Version, who: Reader, data: dict[str, Any]
+) -> Sight:
+    """A version as somebody would get it; `data` is laid over their traits."""
+    base = renderer.office.base_url
+    view = View(
+        said=version.compiled.said(who.language),
+        address=who.address,
+        state=who.state,
+        variables=list(version.variables),
+        data=data,
+        more={
+            "campaign": {"id": template.template_id, "name": template.name},
+            "coupon": {"code": TEST_CODE},
+            "unsubscribe_url": f"{base}/u/preview",
+            "preferences_url": f"{base}/p/preview",
+        },
+    )
+    found = await renderer.show(view)
+    if isinstance(found, Refusal):
+        raise InvalidRequestError(found.reason, details={"path": "profile_id"})
+    return found
+
+
+async def lacking(
+    tx: AsyncConnection, version: Version, segment_id: str
+) -> tuple[audience.Lacking, list[Variable]]:
+    """How many people of a segment lack each variable that a version prints without a default.
+
+    UnknownSegmentError for a segment that there is not.
+    """
+    await require_living(tx, version.workspace, segment_id)
+    asked = [one for one in version.variables if one.bare and _is_of_people(one)]
+    asked = asked[:MOST_VARIABLES]
+    found = await audience.lacking(
+        tx, version.workspace, segment_id, [_place(one) for one in asked]
+    )
+    return found, asked
+
+
+async def _state(tx: AsyncConnection, workspace: str, profile_id: str) -> State:
+    key = (workspace, profile_id)
+    now_id = (await people.resolve(tx, [key]))[key]
+    person = (await people.load(tx, [(workspace, now_id)])).get((workspace, now_id))
+    if person is None or person.state is None:
+        message = f"There is no profile {profile_id} in workspace {workspace}, or no more."
+        raise NotFoundError(message)
+    return person.state
+
+
+def _is_of_people(one: Variable) -> bool:
+    return len(one.path) > 2 and one.path[0] == "profile" and one.path[1] in _SECTIONS  # noqa: PLR2004 - profile, section, name
+
+
+def _place(one: Variable) -> tuple[str, ...]:
+    path = one.path[1:]
+    return path[:-1] if path[-1] in _OF_ANY_VALUE and len(path) > 2 else path  # noqa: PLR2004 - a trait may be called so
