@@ -125,9 +125,7 @@ def _read(path: Path) -> Left | None:
             os.unlink(path)  # noqa: PTH108 - the file that is locked here
             return None
         untouched = [
-            entry
-            for entry, mark in zip(said.entries, begun, strict=True)
-            if mark == _NOT_YET
+            entry for entry, mark in zip(said.entries, begun, strict=True) if mark == _NOT_YET
         ]
         return Left(said.token, untouched, path)
     return None
