@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import os
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -298,6 +301,7 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
         "max_attempts": 3,
         "sender_batch": 8,
         "sender_connections": 4,
+        "data_folder": Path(tempfile.gettempdir()) / f"rapport-campaign-{os.getpid()}",
     }
     return Settings(**{**values, **more})
 

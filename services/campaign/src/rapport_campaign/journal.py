@@ -12,7 +12,7 @@ The file is locked (flock) while its process lives, also a frozen one: nobody el
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +59,16 @@ class Left:
 
 
 class Page:
-    """One batch under way."""
+    """One batch under way: where each message has its byte."""
 
-    def __init__(self, begun: "mmap.mmap | None", start: int) -> None:
+    def __init__(self, begun: "mmap.mmap | None", places: Mapping[MessageKey, int]) -> None:
         self._begun = begun
-        self._start = start
+        self._places = places
 
-    def begin(self, place: int) -> None:
-        """The message at this place of the batch is begun; before a byte of it leaves."""
+    def begin(self, key: MessageKey) -> None:
+        """This message of the batch is begun; before a byte of it leaves."""
         if self._begun is not None:
-            self._begun[self._start + place] = _BEGUN
+            self._begun[self._places[key]] = _BEGUN
 
 
 class Journal:
@@ -80,10 +80,10 @@ class Journal:
     @contextmanager
     def batch(self, token: str, entries: Sequence[Entry]) -> Iterator[Page]:
         """Keep which of these are begun, until the block ends: then all is written down."""
-        if self._folder is None:
-            yield Page(None, 0)
+        if self._folder is None or not entries:
+            yield Page(None, {})
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         head = msgspec.json.encode(_Head(_boot(), token, list(entries))) + _LINE
         path = self._folder / f"{token}{_SUFFIX}"
         with path.open("xb+") as file:
@@ -91,7 +91,8 @@ class Journal:
             file.write(head + bytes([_NOT_YET]) * len(entries))
             file.flush()
             with mmap.mmap(file.fileno(), 0) as mapped:
-                yield Page(mapped, len(head))
+                places = {one.key: at for at, one in enumerate(entries, len(head))}
+                yield Page(mapped, places)
             path.unlink(missing_ok=True)
 
     def left(self) -> list[Left]:

@@ -1,18 +1,18 @@
 """Sends what is due: some lanes, each taking a batch, handing it over, and writing it down.
 
-A process that dies at any point leaves `sending` rows behind, one batch per lane at most. Their
-lease runs out and they become `uncertain`. They are never sent again, since the mail may be out.
+A process that dies at any point leaves `sending` rows behind, one batch per lane at most. What it
+had not begun goes on at once, if another process on its machine finds its journal. The lease of all
+else runs out and they become `uncertain`: they are never sent again, since the mail may be out.
 """
 
 import asyncio
 import time
 import uuid
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome, moments
@@ -21,13 +21,15 @@ from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.handlers import inbox, parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.signing import Signer
+from rapport_campaign.journal import Entry, Journal, Page
 from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.render.saying import Spoken
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
-from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
+from rapport_campaign.smtp import Connection, Server, UnreachableError
 from rapport_campaign.store import coupons, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -39,7 +41,6 @@ POLL_SECONDS = 0.2
 EXPIRE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 10.0
 KNOWN_LINKS = 10_000
-NOT_TRIED = Outcome("released", "not tried")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class Lane:
 
     connections: list[Connection]
     renderer: Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a batch is carried out: by which lane, noted where, claimed when (monotonic)."""
+
+    lane: Lane
+    page: Page
+    claimed_at: float
 
 
 class Sender:
@@ -73,6 +83,7 @@ class Sender:
         self._marks = Marks(key_bytes(settings.link_key))
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
+        self._journal = Journal(settings.journal_folder)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is being handed over then is finished first."""
@@ -92,7 +103,6 @@ class Sender:
                 try:
                     busy = await self._turn(lane, stop)
                     pause = 0.0 if busy else POLL_SECONDS
-                    metrics.UNREACHABLE.set(0)
                 except UnreachableError as error:
                     metrics.UNREACHABLE.set(1)
                     pause = min(max(pause, POLL_SECONDS) * 2, MAX_PAUSE_SECONDS)
@@ -111,24 +121,34 @@ class Sender:
         """One batch; False when there is nothing to do."""
         if not await self._anything_due():
             return False
-        # First the server, then the claim: while it is away nothing is marked.
-        await lane.connections[0].open()
+        # First the server, then the claim: while it is away no mail is marked, and all else goes.
+        away = await _away(lane.connections[0])
         claimed_at = time.monotonic()
-        async with self._engine.begin() as tx:
-            token = str(uuid.uuid4())
-            batch = await self._dispatcher.claim(tx, self._settings.sender_batch, token)
-            workspaces = {job.claimed.workspace for job in batch.jobs}
-            await self._signer.learn(tx, workspaces)
-            marked = await self._marks.add(tx, workspaces)
-        self._marks.committed(marked)
-        if not batch.jobs:
-            return batch.settled > 0
-        metrics.IN_FLIGHT.inc(len(batch.jobs))
-        try:
-            await self._carry_out(batch, lane, claimed_at, stop)
-        finally:
-            metrics.IN_FLIGHT.dec(len(batch.jobs))
+        with ExitStack() as kept:
+            async with self._engine.begin() as tx:
+                batch, marked = await self._claim(tx, mails=away is None)
+                # Before the commit: of what is marked there is a page, whenever we are killed.
+                page = kept.enter_context(self._journal.batch(batch.token, _entries(batch)))
+            self._marks.committed(marked)
+            if away is not None and not batch.jobs:
+                raise away
+            if not batch.jobs:
+                return batch.settled > 0
+            metrics.IN_FLIGHT.inc(len(batch.jobs))
+            try:
+                await self._carry_out(batch, _Way(lane, page, claimed_at), stop)
+            finally:
+                metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
+
+    async def _claim(self, tx: AsyncConnection, *, mails: bool) -> tuple[Batch, set[str]]:
+        """A batch, and the workspaces whose mark is new."""
+        token = str(uuid.uuid4())
+        size = self._settings.sender_batch
+        batch = await self._dispatcher.claim(tx, size, token, mails=mails)
+        workspaces = {job.claimed.workspace for job in batch.jobs}
+        await self._signer.learn(tx, workspaces)
+        return batch, await self._marks.add(tx, workspaces)
 
     async def _anything_due(self) -> bool:
         """Whether a claim would find something. What one lane finds empty the others believe for
@@ -142,16 +162,15 @@ class Sender:
         self._nothing_until = float("-inf") if found else now + POLL_SECONDS
         return found
 
-    async def _carry_out(
-        self, batch: Batch, lane: Lane, claimed_at: float, stop: asyncio.Event
-    ) -> None:
+    async def _carry_out(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
+        lane, claimed_at = way.lane, way.claimed_at
         results: list[Result] = []
         said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._server.timeout)
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
-        hand_over = _HandOver(claimed_at + begin, stop, mails, results)
+        hand_over = HandOver(claimed_at + begin, stop, mails, results, way.page)
         # A body is begun one time-out after its mail at the latest, and answered in another one.
         until = claimed_at + begin + self._server.timeout
         if await self._store_links([link for _, mail in mails for link in mail.links]):
@@ -160,13 +179,17 @@ class Sender:
                     group.create_task(hand_over.work(one, until))
         hand_over.give_back()
         for takers, some in parcels.ready(said, results).items():
-            await self._carry(takers, some, results)
+            await self._carry(takers, some, results, way.page)
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
             raise UnreachableError(hand_over.unreachable)
 
     async def _carry(
-        self, group: parcels.Group, some: Sequence[parcels.Ready], results: list[Result]
+        self,
+        group: parcels.Group,
+        some: Sequence[parcels.Ready],
+        results: list[Result],
+        page: Page,
     ) -> None:
         """Let providers take what is no e-mail, as many as they may; an inbox is our own.
 
@@ -175,6 +198,8 @@ class Sender:
         try:
             async with self._engine.begin() as tx:
                 if group[1] == INBOX:
+                    for job, _ in some:
+                        page.begin(job.claimed.key)
                     await inbox.put_all(tx, [parcels.item(group[0], one) for one in some])
                     admission = None
                 else:
@@ -189,6 +214,8 @@ class Sender:
             results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
             return
         going = parcels.assigned(some, admission, results)
+        for job, _, _ in going:
+            page.begin(job.claimed.key)
         carried = await asyncio.gather(
             *(self._carriers.carry(account, parcel) for _, account, parcel in going)
         )
@@ -261,9 +288,18 @@ class Sender:
                 log.warning("results not written, trying again", error=error)
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def _go_on_after_a_kill(self) -> None:
+        """What dead senders of this machine had in hand and never began is planned again."""
+        for left in self._journal.left():
+            async with self._engine.begin() as tx:
+                number = await self._dispatcher.release(tx, left.token, left.untouched)
+            self._journal.forget(left)
+            log.warning("a sender died", never_begun=number)
+
     async def _expire(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
+                await self._go_on_after_a_kill()
                 async with self._engine.begin() as tx:
                     expired = await self._dispatcher.expire(tx)
                 async with self._engine.begin() as tx:
@@ -281,59 +317,20 @@ class Sender:
             await _wait(stop, EXPIRE_SECONDS)
 
 
-class _HandOver:
-    """One batch on its way: connections take letters from it until it is empty."""
+async def _away(connection: Connection) -> UnreachableError | None:
+    """Why the mail server can't be talked to now; None when it can."""
+    try:
+        await connection.open()
+    except UnreachableError as error:
+        metrics.UNREACHABLE.set(1)
+        return error
+    metrics.UNREACHABLE.set(0)
+    return None
 
-    def __init__(
-        self,
-        last_start: float,
-        stop: asyncio.Event,
-        mails: Sequence[tuple[Job, Mail]],
-        results: list[Result],
-    ) -> None:
-        self._last_start = last_start
-        self._stop = stop
-        self._jobs = {Letter(one.sender, one.recipient, one.data): job for job, one in mails}
-        self._waiting = deque(self._jobs)
-        self._taken_at: dict[Letter, float] = {}
-        self._results = results
-        self.tried = 0
-        self.unreachable: str | None = None
 
-    async def work(self, connection: Connection, until: float) -> None:
-        """Hand over one letter after the other while this connection can be used."""
-        reason = await connection.hand_over(self, until)
-        if reason is not None:
-            # Some servers allow only so many connections: the others go on.
-            self.unreachable = reason
-
-    def take(self) -> Letter | None:
-        """The next letter, while there is time for one."""
-        if self._stop.is_set() or time.monotonic() > self._last_start or not self._waiting:
-            return None
-        letter = self._waiting.popleft()
-        self._taken_at[letter] = time.perf_counter()
-        return letter
-
-    def put_back(self, letter: Letter) -> None:
-        """It was not begun, through no fault of its own."""
-        self._waiting.appendleft(letter)
-
-    def ended(self, letter: Letter, outcome: Outcome) -> None:
-        """Keep what came of it."""
-        seconds = time.perf_counter() - self._taken_at[letter]
-        metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
-        if outcome.result != "released":
-            self.tried += 1
-        self._end(letter, outcome)
-
-    def give_back(self) -> None:
-        """What no connection could take goes back to where it came from."""
-        while self._waiting:
-            self._end(self._waiting.popleft(), NOT_TRIED)
-
-    def _end(self, letter: Letter, outcome: Outcome) -> None:
-        self._results.append(Result(self._jobs[letter], outcome, clock.now()))
+def _entries(batch: Batch) -> list[Entry]:
+    claimed = [job.claimed for job in batch.jobs]
+    return [Entry(one.workspace, one.send_key, one.profile_id) for one in claimed]
 
 
 def smtp_server(settings: Settings) -> Server:

@@ -1,5 +1,7 @@
 """Settings of campaign: the mail server and how hard it is used."""
 
+import hashlib
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -79,6 +81,11 @@ class Settings(ProxiedSettings):
     sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
     sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
     render_seconds: float = Field(default=1, gt=0, le=30, description="Processor time of a mail.")
+    data_folder: Path = Field(
+        default=Path("/var/tmp/rapport-campaign"),  # noqa: S108 - made for its owner alone
+        description="Which mails of a batch were begun: what a kill leaves behind for the next "
+        "process on this machine.",
+    )
     lease_seconds: float = Field(default=120, gt=0, description="Then a send is uncertain.")
     segment_wait_seconds: float = Field(
         default=3, gt=0, le=10, description="A new segment may be so long on its way to us."
@@ -165,6 +172,12 @@ class Settings(ProxiedSettings):
     def returning_domains(self) -> frozenset[str]:
         """The domains whose mails are for us."""
         return frozenset(one for one in (self.bounce_domain, self.reply_domain) if one)
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where senders on this database note what they have begun."""
+        database = self.database_url.get_secret_value().encode()
+        return self.data_folder / "sending" / hashlib.sha256(database).hexdigest()[:16]
 
     def secret_keys(self) -> SigningKeys:
         """The keys under which private keys of sender domains are kept."""

@@ -11,7 +11,7 @@ from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.channel_permission import decide_by, points_of
-from rapport_campaign.domain.delivery import Limits, Outcome, next_step
+from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
 from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
 from rapport_campaign.domain.permission import (
     PermissionPolicy,
@@ -27,6 +27,7 @@ from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.personal import chosen
+from rapport_campaign.journal import Entry
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
     campaigns,
@@ -53,6 +54,7 @@ from rapport_common.publisher import Publisher
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 MOST_WITHDRAWN = 2000
 ARCHIVED = "campaign archived"
+NOT_BEGUN = "its sender died before it was begun"
 LEASE_EXPIRED = "the sender died, or lost the database, while the mail was on its way"
 
 
@@ -86,13 +88,17 @@ class Dispatcher:
         self._limits = limits
         self._turn = Turn()
 
-    async def claim(self, tx: AsyncConnection, size: int, token: str) -> Batch:
+    async def claim(
+        self, tx: AsyncConnection, size: int, token: str, *, mails: bool = True
+    ) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
+
+        Without `mails` it leaves these alone: their server is away.
 
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await plan.claim(tx, size, self._turn)
+        found = await plan.claim(tx, size, self._turn, mails=mails)
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
@@ -155,6 +161,18 @@ class Dispatcher:
         await count(tx, expired)
         metrics.UNCERTAIN.set(await ledger.uncertain(tx))
         return len(expired)
+
+    async def release(self, tx: AsyncConnection, token: str, untouched: Sequence[Entry]) -> int:
+        """What a dead sender had under `token` and never began goes on as if it had not had it.
+
+        How many that were: a lease that is over has made them uncertain, and that they stay.
+        """
+        endings = [Ending(one.key, Step("planned", NOT_BEGUN, counts=False)) for one in untouched]
+        moved = await sending.finish(tx, endings, token=token)
+        whose = {one.key: one.profile_id for one in untouched}
+        await forget_unsent(tx, {one.key: whose[one.key] for one in moved})
+        await count(tx, moved)
+        return len(moved)
 
     async def withdraw(self, tx: AsyncConnection) -> int:
         """Suppress what an archived campaign has planned still, or again; how many that were.

@@ -44,8 +44,8 @@ _QUEUES = (
     "ORDER BY queue, workspace LIMIT 1) "
     "FROM asking WHERE asking.workspace IS NOT NULL), "
     "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express FROM asking "
-    "WHERE workspace IS NOT NULL UNION ALL SELECT workspace, campaign_id::text, false "
-    "FROM campaign.campaign WHERE state = 'running') "
+    "WHERE workspace IS NOT NULL AND :mails UNION ALL SELECT workspace, campaign_id::text, false "
+    "FROM campaign.campaign WHERE state = 'running' AND (:mails OR channel <> 'email')) "
 )
 # The time of the statement is one for all its rows, so the index knows what is due.
 _NOW_DUE = "p.queue = q.queue AND p.workspace = q.workspace AND p.due_at <= statement_timestamp()"
@@ -125,18 +125,21 @@ async def write(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Mov
 
 async def anything_due(tx: AsyncConnection) -> bool:
     """Whether a claim would find something; takes no locks."""
-    return bool(await tx.scalar(_ANYTHING))
+    return bool(await tx.scalar(_ANYTHING, {"mails": True}))
 
 
-async def claim(tx: AsyncConnection, limit: int, turn: Turn) -> list[Claimed]:
+async def claim(
+    tx: AsyncConnection, limit: int, turn: Turn, *, mails: bool = True
+) -> list[Claimed]:
     """At most `limit` messages that are due and that nobody else is claiming, locked.
 
-    The first one is of whoever's turn it is.
+    The first one is of whoever's turn it is. Without `mails` of campaigns by other channels only.
     """
     rows = await tx.execute(
         _CLAIM,
         {
             "limit": limit,
+            "mails": mails,
             "express_first": turn.express_first,
             "express_after": turn.express_after,
             "campaigns_after": turn.campaigns_after,
