@@ -71,6 +71,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "campaign start": [ID],
     "campaign test": [ID, "someone@example.com"],
     "campaign uncertain": [],
+    "campaign why": [ID, *PERSON],
+    "campaign why-message": ["k"],
     "case answer": ["c"],
     "case close": ["c"],
     "case create": ["Late", "Very", "--user-id", "u"],
@@ -85,6 +87,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "consent note": [*PERSON, "someone@example.com", "denied", "--reason", "why"],
     "consent why": [*PERSON, "someone@example.com"],
     "consent words": PERSON,
+    "contact-rules history": [],
+    "contact-rules set": ["contacts.json", "--reason", "why"],
+    "contact-rules show": [],
     "coupon-pool archive": ["summer"],
     "coupon-pool create": ["summer"],
     "coupon-pool import": ["summer", "file.json"],
@@ -276,6 +281,11 @@ ARGUMENTS: dict[str, list[str]] = {
     "spool refused discard": ["1", "--yes"],
     "spool refused list": [],
     "spool refused retry": ["1"],
+    "suppression add": ["someone@example.com", "--reason", "why"],
+    "suppression export": ["suppressions.csv"],
+    "suppression import": ["file.json", "--reason", "why"],
+    "suppression list": [],
+    "suppression remove": ["someone@example.com", "--reason", "why"],
     "survey archive": ["s"],
     "survey create": ["After", "How?"],
     "survey invite": ["s", "--user-id", "u"],
@@ -317,6 +327,7 @@ ARGUMENTS: dict[str, list[str]] = {
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
 # What they print is JSON, or a mail, as it is.
 WITHOUT_JSON = {
+    "contact-rules show",
     "group rules show",
     "loyalty programme show",
     "mail show",
@@ -359,6 +370,10 @@ ANSWER: dict[str, Any] = {
         ),
         0,
     ),
+    **dict.fromkeys(("rows", "taken", "refused"), 0),
+    "refused_rows": [],
+    "ids": [],
+    "sentence": "It was sent.",
     "choices": [],
     "notes": [],
     "text": "",
@@ -419,6 +434,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
+    (tmp_path / "contacts.json").write_text('{"caps": []}')
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "kinds.json").write_text('{"kinds": {}}')

@@ -139,6 +139,60 @@ async def chosen(scenario: Any, profile_id: str, address: str) -> None:
     assert asked.status_code == 201, asked.text
 
 
+def asking() -> Subject:
+    """Ada, who wants to know what is known of her."""
+    return Subject(
+        workspace="acme",
+        request_id="r",
+        profile_id=ADA,
+        subjects=frozenset(wish().subjects),
+        kinds=frozenset({"email"}),
+        profiles=frozenset({ADA}),
+        at=clock.now(),
+    )
+
+
+async def contacted(scenario: Any) -> None:
+    """Two people have got a mail; both their addresses are on the list, for what staff wrote."""
+    for who, mail in ((ADA, MAIL), (BEN, "ben@example.com")):
+        await scenario.topics.person(who, mail)
+        await scenario.topics.requested(f"r-{who}", profile_id=who, to=mail)
+    while await scenario.turn():
+        pass
+    listed = {
+        "addresses": [{"address": MAIL}, {"address": "ben@example.com"}],
+        "reason": "as bo@else.example says",
+    }
+    answer = await scenario.client.post("/v1/suppressions/add", json=listed)
+    assert answer.json() == {"changed": 2}
+
+
+async def test_what_counts_of_them_and_their_place_on_the_list_go(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    await contacted(scenario)
+    await ask(forgetting, engine, wish())
+    await sweep(forgetting)
+    contacts = await scenario.ledger.query("SELECT profile_id FROM campaign.contact")
+    assert [one["profile_id"] for one in contacts] == [BEN]
+    left = await scenario.ledger.query("SELECT address FROM campaign.suppressed_address")
+    assert [one["address"] for one in left] == ["ben@example.com"]
+
+
+async def test_who_asks_is_told_when_they_were_written_to_and_that_it_was_stopped(
+    scenario: Any, engine: AsyncEngine
+) -> None:
+    await contacted(scenario)
+    told: dict[str, list[Any]] = {}
+    for part in parts(Recogniser(EVENT_KEY)):
+        told.setdefault(part.section, []).extend(await rows_of(engine, part, asking(), size=1))
+    [contact] = told["campaign.contact"]
+    assert (contact["channel"], contact["purpose"]) == ("email", "transactional")
+    [listed] = told["campaign.suppressed_address"]
+    assert listed["address"] == MAIL
+    assert "bo@else.example" not in listed["reason"]
+
+
 async def test_what_was_said_at_an_address_that_nobody_knew_goes_with_the_person(
     scenario: Any, engine: AsyncEngine, forgetting: Eraser
 ) -> None:
@@ -158,15 +212,7 @@ async def test_who_asks_is_told_of_their_addresses_whosever_the_link_was(
     await scenario.topics.person(ADA, MAIL)
     for profile_id, address in ((ADA, PRIVATE), (BEN, MAIL), (BEN, "ben@example.com")):
         await chosen(scenario, profile_id, address)
-    who = Subject(
-        workspace="acme",
-        request_id="r",
-        profile_id=ADA,
-        subjects=frozenset(wish().subjects),
-        kinds=frozenset({"email"}),
-        profiles=frozenset({ADA}),
-        at=clock.now(),
-    )
+    who = asking()
     told: dict[str, list[Any]] = {}
     for part in parts(Recogniser(EVENT_KEY)):
         told.setdefault(part.section, []).extend(await rows_of(engine, part, who, size=1))

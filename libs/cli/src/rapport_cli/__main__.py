@@ -20,6 +20,7 @@ from rapport_cli import (
     computed,
     consent_rules,
     consents,
+    contact_rules,
     coupons,
     dead_letters,
     debugger,
@@ -55,6 +56,7 @@ from rapport_cli import (
     snippets,
     sources,
     spool,
+    suppressions,
     surveys,
     templates,
     timeline_rules,
@@ -92,6 +94,8 @@ app.add_typer(consents.app, name="consent")
 app.add_typer(consent_rules.app, name="consent-rules")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
+app.add_typer(contact_rules.app, name="contact-rules")
+app.add_typer(suppressions.app, name="suppression")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
 app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import documents, show
+from rapport_cli import documents, profiles, show
 
 app = typer.Typer(help="Campaigns: state, counts, messages, start and pause.", no_args_is_help=True)
 CampaignId = Annotated[str, typer.Argument(help="The campaign's id.")]
@@ -68,6 +68,34 @@ def set_campaign(
     body = documents.read(document, "change")
     answer = show.session(ctx).api("campaign").patch(_path(campaign_id), body)
     _told(answer, as_json=as_json)
+
+
+@app.command()
+def why(
+    ctx: typer.Context,
+    campaign_id: CampaignId,
+    kind: profiles.Kind,
+    value: profiles.Value,
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Tell in a sentence why a person got a campaign, did not, or waits for it."""
+    session = show.session(ctx)
+    person = profiles.id_of(session.api("profile"), kind, value)
+    path = f"/v1/people/{quote(person, safe='')}/why"
+    _explained(session.api("campaign").get(path, campaign=campaign_id), as_json=as_json)
+
+
+@app.command("why-message")
+def why_message(
+    ctx: typer.Context,
+    send_key: Annotated[str, typer.Argument(help="The message's, as `messages --json` has it.")],
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Tell in a sentence why one message was sent, was not, or waits."""
+    path = f"/v1/messages/{quote(send_key, safe='')}/why"
+    _explained(show.session(ctx).api("campaign").get(path), as_json=as_json)
 
 
 @app.command()
@@ -186,3 +214,10 @@ def _told(answer: dict[str, Any], *, as_json: bool, id_only: bool = False) -> No
     show.made(answer, told, as_json=as_json, id_only=id_only)
     if not as_json and answer.get("reason"):
         show.note(answer["reason"])
+
+
+def _explained(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show.data(answer)
+    else:
+        show.line(answer["sentence"])

@@ -18,14 +18,14 @@ COLUMNS = ["version", "created_at", "actor", "reason"]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the rules.")]
 
 
-def rules_app(path: str, about: str) -> typer.Typer:
-    """The commands of rules at `path`: those that show them."""
+def rules_app(path: str, about: str, service: str = "profile") -> typer.Typer:
+    """The commands of rules at `path` of a service: those that show them."""
     app = typer.Typer(help=about, no_args_is_help=True)
 
     @app.command("show")
     def show_rules(ctx: typer.Context) -> None:
         """Print the rules that hold, as a file that can be changed and set again."""
-        show.data(show.session(ctx).api("profile").get(path))
+        show.data(show.session(ctx).api(service).get(path))
 
     @app.command()
     def history(
@@ -36,7 +36,7 @@ def rules_app(path: str, about: str) -> typer.Typer:
         as_json: show.AsJson = False,
     ) -> None:
         """List all versions: by whom, and why."""
-        answer = show.session(ctx).api("profile").get(f"{path}/history", limit=limit, cursor=cursor)
+        answer = show.session(ctx).api(service).get(f"{path}/history", limit=limit, cursor=cursor)
         show.page(answer, COLUMNS, as_json=as_json)
 
     return app

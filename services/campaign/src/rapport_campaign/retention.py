@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from rapport_campaign.settings import Settings
 from rapport_campaign.store import keeping
+from rapport_campaign.store.contacts import LONGEST_KEPT
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
 
@@ -23,6 +24,8 @@ def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
     return [
         Retention("entry", "ended_at", ENTRIES_KEPT),
+        Retention("contact", "at", LONGEST_KEPT),
+        Retention("withheld", "at", LONGEST_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
@@ -16,8 +17,10 @@ from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
+from rapport_campaign.api.suppressions import suppression_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
+from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.hooks import Hooks
@@ -74,6 +77,9 @@ def routers(
         inbox_routes(engine, renderer.office),
         inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
+        contact_rules_routes(engine),
+        suppression_routes(engine),
+        why_routes(engine),
         public_routes(engine, tracker, door),
         preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),

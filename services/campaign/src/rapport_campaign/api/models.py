@@ -11,10 +11,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from rapport_campaign.api.contact_rules import WindowBody, shown_windows, windows_of
 from rapport_campaign.api.contents import ContentBody
 from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.coupons import NAME
-from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
+from rapport_campaign.domain.model import (
+    MAX_PRIORITY,
+    USUAL_PRIORITY,
+    Campaign,
+    CampaignState,
+    MessageState,
+    Purpose,
+)
+from rapport_campaign.domain.quiet_hours import MAX_WINDOWS
 from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.templates import languages_of
@@ -69,6 +78,8 @@ Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 CampaignChannel = Literal[
     "email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"
 ]
+Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY, strict=True)]
+Windows = Annotated[list[WindowBody], Field(max_length=MAX_WINDOWS)]
 PoolName = Annotated[str, Field(max_length=63), AfterValidator(_pool)]
 _CAMPAIGN: JsonDict = {
     "name": "Thanks",
@@ -80,6 +91,7 @@ _CAMPAIGN: JsonDict = {
     "utm": {"source": "newsletter", "domains": ["shop.example.com"]},
     "coupon_pool": "summer",
 }
+_CAN_GO = {"text", "template_id", "utm", "coupon_pool", "quiet_hours", "topic"}
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 
@@ -158,6 +170,15 @@ class NewCampaign(BaseModel):
     coupon_pool: PoolName | None = Field(default=None, description="for {{ coupon.code }}")
     allow_old_events: bool = False
     include_existing: bool = False
+    priority: Priority = Field(
+        USUAL_PRIORITY, description="of several that want the same person the greater goes first"
+    )
+    quiet_hours: Windows | None = Field(
+        None, description="in place of the workspace's; null: those; []: none"
+    )
+    topic: Line | None = Field(
+        None, description="one of /v1/topics: who has said no to it gets nothing"
+    )
     channel: CampaignChannel = Field("email", description="it stays what it is made for")
     content: ContentBody | None = Field(None, description="what it says by another channel")
 
@@ -192,7 +213,8 @@ class NewCampaign(BaseModel):
         """The fields of the campaign."""
         said = {name: getattr(self, name) or "" for name in ("from_address", "subject", "html")}
         content = self.content and self.content.model_dump_json()
-        return _kept(self.model_dump(mode="json") | said | {"content": content})
+        own = {"content": content, "quiet_hours": windows_of(self.quiet_hours)}
+        return _kept(self.model_dump(mode="json") | said) | own
 
 
 class CampaignChange(BaseModel):
@@ -214,11 +236,14 @@ class CampaignChange(BaseModel):
     coupon_pool: PoolName | None = None
     allow_old_events: bool | None = None
     include_existing: bool | None = None
+    priority: Priority | None = None
+    quiet_hours: Windows | None = Field(None, description="null: those of the workspace")
+    topic: Line | None = Field(None, description="null: none")
     content: ContentBody | None = Field(None, description="of a campaign by another channel")
 
     @model_validator(mode="after")
     def _only_some_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - {"text", "template_id", "utm", "coupon_pool"}):
+        for name in sorted(self.model_fields_set - _CAN_GO):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
@@ -226,8 +251,14 @@ class CampaignChange(BaseModel):
 
     def changes(self) -> dict[str, Any]:
         """The fields that were given; only some can be taken away."""
-        found = _kept(self.model_dump(mode="json", include=self.model_fields_set))
-        return {**found, "content": self.content.model_dump_json()} if self.content else found
+        given = _kept(self.model_dump(mode="json", include=self.model_fields_set))
+        if self.content:
+            given["content"] = self.content.model_dump_json()
+        return given | self._windows()
+
+    def _windows(self) -> dict[str, Any]:
+        given = "quiet_hours" in self.model_fields_set
+        return {"quiet_hours": windows_of(self.quiet_hours)} if given else {}
 
 
 class TestSend(BaseModel):
@@ -256,6 +287,9 @@ class CampaignBrief(BaseModel):
     subject: str
     allow_old_events: bool
     include_existing: bool
+    priority: int
+    quiet_hours: list[WindowBody] | None
+    topic: str | None
     state: CampaignState
     created_at: datetime
     started_at: datetime | None
@@ -368,6 +402,8 @@ def _kept(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
     fields, content = asdict(campaign), campaign.content
+    del fields["topic_purpose"]
+    fields["quiet_hours"] = shown_windows(campaign.quiet_hours)
     return {
         "id": fields.pop("campaign_id"),
         "job_id": fields.pop("job"),

@@ -14,6 +14,7 @@ from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
     GONE,
+    LISTED,
     NO_CONSENT,
     OBJECTED,
     OPEN_COMPLAINT,
@@ -28,6 +29,7 @@ from rapport_campaign.domain.permission import (
     Verdict,
     Wait,
 )
+from rapport_campaign.domain.suppressions import Listings, stops
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     is_channel,
@@ -64,6 +66,7 @@ def decide_by(
     person: Person | None,
     policy: PermissionPolicy,
     suppressions: Suppressions,
+    listings: Listings,
     now: datetime,
 ) -> Verdict:
     """The verdict on a campaign's message by a channel, `now`; its address is normal."""
@@ -85,11 +88,16 @@ def decide_by(
         return Suppress(NO_POINT)
     refusals: list[str] = []
     for one in points:
-        no = _refusal(
-            *(one, channel, purpose, state.consent),
-            policy=policy,
-            suppressions=suppressions,
-            now=now,
+        is_listed = stops(listings.get(one.value), purpose)
+        no = (
+            LISTED
+            if is_listed
+            else _refusal(
+                *(one, channel, purpose, state.consent),
+                policy=policy,
+                suppressions=suppressions,
+                now=now,
+            )
         )
         if no is None:
             return Send(one.value)

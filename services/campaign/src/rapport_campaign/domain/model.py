@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from rapport_campaign.domain.quiet_hours import Quiet
 from rapport_common.events.activity import ContactPoint, Restraint
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
@@ -29,6 +30,7 @@ STATES: tuple[MessageState, ...] = (
 MessageKey = tuple[str, str]
 """(workspace, send key): a message's place in the ledger."""
 
+USUAL_PRIORITY, MAX_PRIORITY = 50, 100
 ONLY_STEP = "1"
 EXPRESS = ""
 """The queue of transactional messages and test sends: no campaign can hold them up."""
@@ -40,8 +42,10 @@ class Campaign:
 
     `job`: the one that plans for those who were in the segment at the start. What it says may be
     that of a version of a template; `languages` has it in others (JSON, see `domain.templates`),
-    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`). `content`: what
-    it says by a channel other than e-mail, as JSON of templates by the names of their parts.
+    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`).
+    `priority`: 0 to 100, the greater goes first. `quiet_hours` in place of the workspace's.
+    `topic_purpose`: what the topic stood for when it was chosen. `content`: what it says by a
+    channel other than e-mail, as JSON of templates by the names of their parts.
     """
 
     workspace: str
@@ -60,6 +64,10 @@ class Campaign:
     started_at: datetime | None = None
     archived_at: datetime | None = None
     job: str | None = None
+    priority: int = USUAL_PRIORITY
+    quiet_hours: Quiet | None = None
+    topic: str | None = None
+    topic_purpose: str | None = None
     template_id: str | None = None
     template_version: int | None = None
     languages: str = "{}"

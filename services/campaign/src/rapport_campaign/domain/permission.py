@@ -12,7 +12,9 @@ from typing import Literal
 import msgspec
 
 from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
+from rapport_campaign.domain.facts import Facts
 from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose, State
+from rapport_campaign.domain.suppressions import Entry, Listings, stops
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     ConsentWord,
@@ -30,6 +32,8 @@ Suppressions = Mapping[tuple[str, Purpose], datetime]
 Objections = Collection[tuple[str, Purpose, ConsentWord]]
 """The words "denied" and "withdrawn" of other profiles of this workspace about an address."""
 
+NOTHING_LISTED: Listings = {}
+
 GIVE_UP_AFTER = timedelta(hours=24)
 
 NO_ADDRESS = "no e-mail address"
@@ -44,6 +48,13 @@ UNKNOWN = "profile unknown"
 UNVERIFIED = "address not verified"
 RESTRICTED = "processing restricted"
 OBJECTED = "objection to marketing"
+LISTED = "on the suppression list"
+CAPPED = "frequency cap"
+QUIET = "quiet hours"
+SAME_ADDRESS = "same address"
+UNWANTED = "topic not wanted"
+DETRACTOR = "recent detractor"
+GIVES_WAY = "gives way to another campaign"
 
 _GRANTED = "granted"
 
@@ -81,16 +92,19 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Suppress:
-    """No, never: the message stays unsent."""
+    """No, never: the message stays unsent. `facts` for who asks why."""
 
     reason: str
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not yet: what it depends on has not arrived."""
+    """Not yet: what it depends on has not arrived, or it is not the time (`until` it is)."""
 
     reason: str
+    facts: Facts | None = None
+    until: datetime | None = None
 
 
 Verdict = Send | Suppress | Wait
@@ -107,6 +121,7 @@ def decide(
     suppressions: Suppressions,
     now: datetime,
     objections: Objections = (),
+    listings: Listings = NOTHING_LISTED,
 ) -> Verdict:
     """The verdict on one message, `now`.
 
@@ -118,14 +133,14 @@ def decide(
     if state is not None and "processing" in state.restraints:
         return Suppress(RESTRICTED)
     if kind != "entry":
-        return _to_given(kind, to_address or "", state, suppressions)
+        return _to_given(kind, to_address or "", state, suppressions, listings)
     if person is not None and person.gone:
         return Suppress(GONE)
     if state is None:
         return Wait(UNKNOWN) if waited < GIVE_UP_AFTER else Suppress(UNKNOWN)
     if purpose == PROMOTION:
-        return promotion(state, policy, suppressions, objections, now=now)
-    return _service(addresses_of(state), suppressions)
+        return promotion(state, policy, suppressions, objections, listings, now=now)
+    return _service(addresses_of(state), suppressions, listings)
 
 
 def promotion(
@@ -133,6 +148,7 @@ def promotion(
     policy: PermissionPolicy,
     suppressions: Suppressions,
     objections: Objections = (),
+    listings: Listings = NOTHING_LISTED,
     *,
     now: datetime,
 ) -> Verdict:
@@ -149,12 +165,16 @@ def promotion(
     others = {address: word for address, purpose, word in objections if purpose == PROMOTION}
     refusals: list[str] = []
     for one in addresses:
-        refusal = _refusal(
-            consents.get((one.value, PROMOTION)),
-            suppressions.get((one.value, PROMOTION)),
-            others.get(one.value),
-            policy,
-        ) or _unverified(one, policy)
+        refusal = (
+            _listed(one.value, PROMOTION, listings)
+            or _refusal(
+                consents.get((one.value, PROMOTION)),
+                suppressions.get((one.value, PROMOTION)),
+                others.get(one.value),
+                policy,
+            )
+            or _unverified(one, policy)
+        )
         if refusal is None:
             return Send(one.value)
         refusals.append(refusal)
@@ -169,7 +189,7 @@ def promotion(
     if policy.writes_unasked and not objects and not state.omitted_consent:
         usable = [one for one in addresses if _unverified(one, policy) is None]
         return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
-    return Suppress(refusals[0])
+    return _no(refusals[0], addresses[0].value, listings)
 
 
 def consents_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], ConsentState]:
@@ -258,12 +278,34 @@ def _unverified(address: Address, policy: PermissionPolicy) -> str | None:
     return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
 
 
-def _to_given(kind: Kind, address: str, state: State | None, suppressions: Suppressions) -> Verdict:
+def _listed(address: str, purpose: Purpose, listings: Listings) -> str | None:
+    return LISTED if stops(listings.get(address), purpose) else None
+
+
+def _no(refusal: str, address: str, listings: Listings) -> Suppress:
+    """A no, with what stands on the suppression list if it comes from there."""
+    entry: Entry | None = listings.get(address)
+    if refusal != LISTED or entry is None:
+        return Suppress(refusal)
+    # Why it was listed somebody wrote: that stands in the list only.
+    said = {"purpose": entry.place.purpose, "listed_at": entry.at.isoformat()}
+    return Suppress(LISTED, Facts(more=said))
+
+
+def _to_given(
+    kind: Kind,
+    address: str,
+    state: State | None,
+    suppressions: Suppressions,
+    listings: Listings,
+) -> Verdict:
     address = normal_email(address)
     if not envelope_address(address):
         return Suppress(NO_ADDRESS)
     if kind == "test":
         return Send(address)
+    if _listed(address, SERVICE, listings):
+        return _no(LISTED, address, listings)
     if (address, SERVICE) in suppressions:
         return Suppress(SUPPRESSED)
     known = addresses_of(state) if state is not None else []
@@ -273,11 +315,14 @@ def _to_given(kind: Kind, address: str, state: State | None, suppressions: Suppr
     return Send(address)
 
 
-def _service(addresses: list[Address], suppressions: Suppressions) -> Verdict:
+def _service(addresses: list[Address], suppressions: Suppressions, listings: Listings) -> Verdict:
     """Service mail tells of the person: it goes where a trusted source says that they are."""
     if not addresses:
         return Suppress(NO_ADDRESS)
-    free = [one for one in addresses if (one.value, SERVICE) not in suppressions]
+    open_to = [one for one in addresses if not _listed(one.value, SERVICE, listings)]
+    if not open_to:
+        return _no(LISTED, addresses[0].value, listings)
+    free = [one for one in open_to if (one.value, SERVICE) not in suppressions]
     for one in free:
         if one.verified:
             return Send(one.value)

@@ -73,6 +73,23 @@ def gets(known: Known, address: str, purpose: str, now: datetime) -> bool:
         said.append((known.unsubscribed, False))
     if not said:
         return known.unasked and purpose == PROMOTION
+    return _last(said)
+
+
+def declined(known: Known, address: str, purpose: str, now: datetime) -> bool:
+    """Whether the last word of an address about a purpose is a no; silence is none.
+
+    Neither is a yes that is not confirmed or whose time is over.
+    """
+    noes = [one for one in known.consents if one.state != "granted" and not one.expired]
+    yeses = [one for one in known.consents if one.state == "granted"]
+    said = [*_told(noes, address, purpose, now)]
+    said += [one for one in _told(yeses, address, purpose, now) if one[1]]
+    said += [known.words[one] for one in (purpose, ANY_PURPOSE) if one in known.words]
+    return bool(said) and not _last(said)
+
+
+def _last(said: Sequence[tuple[datetime, bool]]) -> bool:
     return min(said, key=lambda one: (-one[0].timestamp(), one[1]))[1]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.asking import Asked, asked_of
 from rapport_campaign.domain.permission import objections_of
-from rapport_campaign.store import inbox, locks, objections, people
+from rapport_campaign.store import contacts, inbox, locks, objections, people
 from rapport_campaign.store.objections import Said
 from rapport_campaign.store.people import FOLLOWER
 from rapport_common import clock
@@ -30,12 +30,15 @@ async def on_activity(
     following = (await FOLLOWER.load(tx, steps)).following
     said: dict[Key, Said] = {}
     asked: dict[Key, Sequence[Asked]] = {}
+    heirs: dict[Key, str] = {}
     now = clock.now()
     for step in steps:
-        new, waits = _heard(following, step, now)
+        new, waits = _heard(following, step, now, heirs)
         said |= new
         asked |= waits
     await FOLLOWER.save(tx, following, people.kept)
+    # Whoever sends to one of them has committed by now, or waits and will find the heir.
+    await contacts.give(tx, heirs)
     await locks.own_addresses(tx, await objections.replace(tx, said))
     await _inherited(tx, [record.value for record in batch])
     return asked
@@ -50,11 +53,12 @@ async def _inherited(tx: AsyncConnection, told: Sequence[ProfileActivity]) -> No
 
 
 def _heard(
-    following: Following, step: Step, now: datetime
+    following: Following, step: Step, now: datetime, heirs: dict[Key, str]
 ) -> tuple[dict[Key, Said], dict[Key, Sequence[Asked]]]:
     """What profiles say no to by this record, so that the address is heard whoever else has it.
 
     A merged profile's words stay until its heir's state has them. And what waits for a mail.
+    `heirs` is told of merges.
     """
     said: dict[Key, Said] = {}
     asked: dict[Key, Sequence[Asked]] = {}
@@ -67,6 +71,8 @@ def _heard(
                     asked[turn.key] = waits
         elif turn.survivor is None:
             said[turn.key] = {}
+        else:
+            heirs[turn.key] = turn.survivor[1]
     absorbed = step.ends if step.versions is not None else ()
     gone: dict[Key, Said] = {one.key: {} for one in absorbed if not following.held[one.key].lives}
     return said | gone, asked

@@ -22,7 +22,9 @@ from rapport_campaign.domain.permission import (
     decide,
 )
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
+from rapport_campaign.domain.suppressions import Listings
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.render.compose import Job
@@ -35,6 +37,7 @@ from rapport_campaign.store import (
     people,
     plan,
     sending,
+    suppression_list,
     tracking,
 )
 from rapport_campaign.store.coupons import take_back
@@ -106,13 +109,17 @@ class Dispatcher:
         lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
         runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
+        verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         personal = await chosen(tx, going, held, persons)
-        marks = [_mark(one, verdicts[one.send_key], personal.dry.get(one.key)) for one in runnable]
+        lacking = personal.dry
+        marks = [_mark(one, verdicts[one.send_key], lacking.get(one.key), now) for one in runnable]
+        said = [one for one in runnable if one.key not in lacking]
+        await noted(tx, said, verdicts, persons, now)
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in personal.dry]
+        going = [one for one in going if one.key not in lacking]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
@@ -137,6 +144,8 @@ class Dispatcher:
         # Refused for good: it is surely with nobody.
         await take_back(tx, [one.key for one in moved if one.after == "failed"])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
+        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
 
@@ -168,14 +177,23 @@ class Dispatcher:
             for one in claimed
             for address in _addresses(one, persons.get(one.key))
         ]
-        await locks.share_addresses(tx, addresses)
+        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
+        await locks.own_addresses(tx, addresses)
+        listings = {
+            channel: await suppression_list.listings(tx, addresses, channel)
+            for channel in sorted({one.channel for one in claimed})
+        }
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
         now = clock.now()
         return {
             one.send_key: self._by_channel(
-                one, persons.get(one.key), policies, suppressions.get(one.workspace, {})
+                one,
+                persons.get(one.key),
+                policies.get(one.workspace, PermissionPolicy()),
+                suppressions.get(one.workspace, {}),
+                listings[one.channel].get(one.workspace, {}),
             )
             or decide(
                 kind=one.kind,
@@ -187,6 +205,7 @@ class Dispatcher:
                 suppressions=suppressions.get(one.workspace, {}),
                 now=now,
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
+                listings=listings[one.channel].get(one.workspace, {}),
             )
             for one in claimed
         }
@@ -195,8 +214,9 @@ class Dispatcher:
     def _by_channel(
         one: Claimed,
         person: Person | None,
-        policies: Mapping[str, PermissionPolicy],
+        policy: PermissionPolicy,
         suppressions: Suppressions,
+        listings: Listings,
     ) -> Verdict | None:
         """The verdict on what is no e-mail; None for e-mail."""
         if one.channel == EMAIL_CHANNEL:
@@ -208,8 +228,9 @@ class Dispatcher:
             purpose=one.purpose,
             waited=one.waited,
             person=person,
-            policy=policies.get(one.workspace, PermissionPolicy()),
+            policy=policy,
             suppressions=suppressions,
+            listings=listings,
             now=clock.now(),
         )
 
@@ -273,13 +294,16 @@ def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> l
     ]
 
 
-def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None) -> Mark:
+def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None, now: datetime) -> Mark:
     if lacking is not None:
         return Mark(claimed.key, "failed", lacking)
     if isinstance(verdict, Send):
         return Mark(claimed.key, "sending", address=verdict.address)
     if isinstance(verdict, Suppress):
         return Mark(claimed.key, "suppressed", verdict.reason)
+    if verdict.until is not None:
+        seconds = max((verdict.until - now).total_seconds(), 0.0)
+        return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
 

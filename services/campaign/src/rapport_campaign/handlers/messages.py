@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage
+from rapport_campaign.handlers.contacting import forget_unsent
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import contents, ledger, people, uncertain
 from rapport_campaign.store.privacy import PRIVACY
@@ -89,6 +90,8 @@ async def settle(
     if state == "sent":
         events = [await _sent(tx, row) for row in chosen if row.kind != "test" and row.to_address]
         await publisher.publish(tx, [(one, None) for one in events])
+    else:
+        await forget_unsent(tx, {(row.workspace, row.send_key): row.profile_id for row in chosen})
     await count(tx, moved)
     return [one.send_key for one in moved]
 

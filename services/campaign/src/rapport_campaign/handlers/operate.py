@@ -11,6 +11,7 @@ from rapport_campaign.domain.addresses import envelope_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
 from rapport_campaign.handlers.authoring import filled, require_coupons
 from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, ledger, locks, people
@@ -42,6 +43,7 @@ async def create(tx: AsyncConnection, campaign: Campaign) -> Campaign:
     await require_living(tx, campaign.workspace, campaign.segment_id)
     whole = await filled(tx, campaign)
     await require_coupons(tx, whole)
+    whole = await _on_topic(tx, whole)
     await campaigns.create(tx, whole)
     return whole
 
@@ -89,7 +91,7 @@ async def change(
             "or send `template_id: null`, too, and what it says is its own from then on."
         )
         raise ConflictError(message, details={"template_id": campaign.template_id})
-    changed = replace(campaign, **changes)
+    changed = await _on_topic(tx, replace(campaign, **changes))
     if changed.template_id is None:
         changed = replace(changed, template_version=None)
     elif "template_id" in changes:
@@ -174,6 +176,19 @@ def _require_fitting(campaign: Campaign, changes: Mapping[str, Any]) -> None:
         if changes.get(name) is not None:
             message = f"{name} is not for {campaign.channel}."
             raise InvalidRequestError(message, details={"path": name})
+
+
+async def _on_topic(tx: AsyncConnection, campaign: Campaign) -> Campaign:
+    """The campaign with what its topic stands for now; InvalidRequestError when there is none."""
+    if campaign.topic is None:
+        return replace(campaign, topic_purpose=None)
+    topics = await topics_of(tx, campaign.workspace)
+    found = next((one for one in topics if one.id == campaign.topic), None)
+    if found is None:
+        known = [one.id for one in topics]
+        message = f"topic: there is no topic {campaign.topic} of mails; there are {known}."
+        raise InvalidRequestError(message, details={"field": "topic", "known": known})
+    return replace(campaign, topic_purpose=found.purpose)
 
 
 async def messages(

@@ -158,6 +158,11 @@ async def make_link(
     return made
 
 
+async def topics_of(tx: AsyncConnection, workspace: str) -> list[Topic]:
+    """What can be said yes and no to at an e-mail address."""
+    return (await _topics(tx, workspace))[1]
+
+
 async def _topics(tx: AsyncConnection, workspace: str) -> tuple[int, list[Topic]]:
     """The version that holds and what of it can be said of an e-mail address."""
     found = await store.history(tx, workspace, 1)

@@ -94,6 +94,14 @@ OBJECTIONS = Rows(
     plain("address", "purpose", "word"),
     _MINE,
 )
+CONTACTS = Rows(
+    "campaign.contact",
+    "when you were written to, as it counts for how often you are",
+    "campaign.contact t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)",
+    {"profile_id": "text", "at": "timestamptz", "send_key": "text"},
+    {"message": "t.send_key", "campaign": "c.name", **plain("channel", "purpose", "at")},
+    _MINE,
+)
 
 
 INBOX = Rows(
@@ -122,6 +130,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _reported(recogniser),
         ENTRIES,
         OBJECTIONS,
+        CONTACTS,
+        _suppressed_addresses(recogniser),
         INBOX,
         _preferences(recogniser),
         _opt_ins(recogniser),
@@ -233,6 +243,23 @@ def _suppressions(recogniser: Recogniser) -> Part:
         "t.workspace = :workspace",
         _WORKSPACE,
         choose=_theirs(recogniser),
+    )
+
+
+def _suppressed_addresses(recogniser: Recogniser) -> Part:
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if any(recogniser.is_named(who, kind, row["address"]) for kind in ("email", "phone")):
+            yield {**row, "reason": covered(recogniser, who, row["reason"])}
+
+    return Rows(
+        "campaign.suppressed_address",
+        "addresses of yours to which staff have stopped messages",
+        "campaign.suppressed_address t",
+        {"address": "text", "channel": "text"},
+        plain("address", "channel", "purpose", "reason", "at", "ended_at"),
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=choose,
     )
 
 

@@ -5,33 +5,39 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import PROMOTION, Campaign
 from rapport_campaign.domain.permission import PermissionPolicy
+from rapport_campaign.domain.quiet_hours import Quiet
 
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
     "archived_at, job, template_id::text AS template_id, template_version, "
-    "languages, utm, coupon_pool, channel, content::text AS content"
+    "languages, utm, coupon_pool, priority, "
+    "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose, "
+    "channel, content::text AS content"
 )
+_quiet = msgspec.json.Decoder(Quiet)
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
     "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
-    "channel, content) "
+    "priority, quiet_hours, topic, topic_purpose, channel, content) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
     ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
-    ":utm, :coupon_pool, :channel, CAST(:content AS json))"
+    ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose, "
+    ":channel, CAST(:content AS json))"
 )
 
 
 async def create(tx: AsyncConnection, campaign: Campaign) -> None:
     """Write a new campaign."""
-    await tx.execute(_CREATE, asdict(campaign))
+    await tx.execute(_CREATE, _written(campaign))
 
 
 async def find(
@@ -123,11 +129,13 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
             "archived_at = :archived_at, job = :job, template_id = :template_id, "
             "template_version = :template_version, languages = :languages, "
-            "utm = :utm, coupon_pool = :coupon_pool, channel = :channel, "
+            "utm = :utm, coupon_pool = :coupon_pool, "
+            "priority = :priority, quiet_hours = CAST(:quiet_hours AS json), topic = :topic, "
+            "topic_purpose = :topic_purpose, channel = :channel, "
             "content = CAST(:content AS json) "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
-        asdict(campaign),
+        _written(campaign),
     )
 
 
@@ -197,4 +205,12 @@ async def change_policy(
 
 
 def _campaign(row: Row[Any]) -> Campaign:
-    return Campaign(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    fields = row._asdict()
+    quiet = fields["quiet_hours"]
+    return Campaign(**{**fields, "quiet_hours": None if quiet is None else _quiet.decode(quiet)})
+
+
+def _written(campaign: Campaign) -> dict[str, Any]:
+    quiet = campaign.quiet_hours
+    encoded = None if quiet is None else msgspec.json.encode(quiet).decode()
+    return {**asdict(campaign), "quiet_hours": encoded}

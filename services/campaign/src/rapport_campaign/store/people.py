@@ -66,14 +66,15 @@ def kept(_key: Key, place: int, record: ProfileActivity) -> str:
 async def load(
     tx: AsyncConnection, keys: Iterable[Key], *, lock: bool = False
 ) -> dict[Key, Person]:
-    """The people there are; with `lock` nobody changes them before the commit.
+    """The people there are; with `lock` nobody changes or locks them before the commit.
 
-    Of whom something was missed is as of whom nothing was told: unknown.
+    So what is counted of what they were sent holds until then, too. Of whom something was missed
+    is as of whom nothing was told: unknown.
     """
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    rows = await tx.execute(text(_LOAD + (" FOR SHARE" if lock else "")), _keys(wanted))
+    rows = await tx.execute(text(_LOAD + (" FOR NO KEY UPDATE" if lock else "")), _keys(wanted))
     return {
         (row.workspace, row.profile_id): Person(
             row.profile_id,

@@ -90,6 +90,25 @@ async def words(tx: AsyncConnection, workspace: str, address: str) -> Words:
     return {row.purpose: (row.at, row.wanted) for row in rows}
 
 
+async def words_at(
+    tx: AsyncConnection, places: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Words]:
+    """What was said last on the pages of each (workspace, address), by purpose."""
+    wanted = sorted(set(places))
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, address, purpose, at, wanted FROM campaign.preference "
+            "WHERE (workspace, address) IN (SELECT * FROM unnest("
+            "CAST(:workspaces AS text[]), CAST(:addresses AS text[])))"
+        ),
+        {"workspaces": [one[0] for one in wanted], "addresses": [one[1] for one in wanted]},
+    )
+    found: dict[tuple[str, str], dict[str, tuple[datetime, bool]]] = {one: {} for one in wanted}
+    for row in rows:
+        found[row.workspace, row.address][row.purpose] = (row.at, row.wanted)
+    return dict(found)
+
+
 async def say(tx: AsyncConnection, holder: Holder, choices: Iterable[Choice], at: datetime) -> None:
     """Keep what was said at an address, by the link of whose page."""
     said = list(choices)

@@ -69,6 +69,11 @@ INBOX = Found(
     "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
+CONTACTS = Found(
+    "campaign.contact",
+    "DELETE FROM campaign.contact WHERE ctid IN (SELECT ctid FROM campaign.contact "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -101,6 +106,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _opt_ins(recogniser),
         _links(recogniser),
         OBJECTIONS,
+        CONTACTS,
+        _suppressed_addresses(recogniser),
         INBOX,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
@@ -151,6 +158,20 @@ def _suppressions(recogniser: Recogniser) -> Sweep:
         ("address AS asked", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.suppression", key),
+        where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _suppressed_addresses(recogniser: Recogniser) -> Sweep:
+    """Nothing is known of where they were reached, so nothing goes there either."""
+    key = {"address": "text", "channel": "text"}
+    return Read(
+        "campaign.suppressed_address",
+        key,
+        ("address AS asked", "reason", "ended_because"),
+        recogniser,
+        changing("DELETE FROM campaign.suppressed_address", key),
         where=f"workspace = :workspace AND at < {BEFORE}",
         names=AND_AT,
     )

@@ -2,6 +2,7 @@
 
 from rapport_campaign.tables import (
     campaigns,
+    contacts,
     coupons,
     inbox,
     messages,
@@ -19,6 +20,7 @@ __all__ = [
     "METADATA",
     "SCHEMA",
     "campaigns",
+    "contacts",
     "coupons",
     "inbox",
     "messages",

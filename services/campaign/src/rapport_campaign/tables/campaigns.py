@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -34,6 +35,13 @@ Table(
     # The one that plans for those who were in the segment at the start.
     Column("job", Text),
     Column("archived_at", Instant),
+    # Of several that want the same person the greater goes first.
+    Column("priority", SmallInteger, nullable=False, server_default=text("50")),
+    # Its own windows; null: those of the workspace.
+    Column("quiet_hours", JSON),
+    # What people may have said no to, and the purpose that it stood for when it was chosen.
+    Column("topic", Text),
+    Column("topic_purpose", Text),
     # Whose words these are, and in which other languages it has them.
     Column("template_id", Id),
     Column("template_version", Integer),

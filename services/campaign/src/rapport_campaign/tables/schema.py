@@ -1,6 +1,6 @@
 """The schema `campaign`: its metadata, the tables that all services have, and types of columns."""
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, Index, text
 from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
@@ -32,3 +32,11 @@ FOLLOWED = Followed(
     kept="json",
 )
 follower_table(METADATA, FOLLOWED)
+_person = METADATA.tables[f"{SCHEMA}.person"]
+# Who has become somebody: asked when somebody wants to know why they got what.
+Index(
+    "ix_person_heir",
+    _person.c.workspace,
+    _person.c.heir,
+    postgresql_where=text("heir IS NOT NULL"),
+)

@@ -1,14 +1,14 @@
 """Accounts with providers of channels, what went by them, and campaigns by other channels.
 
-Revision: 0022, follows 0021.
+Revision: 0023, follows 0022.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,95 @@
+"""The suppression list of a workspace: addresses that it writes to no more, whoever has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from rapport_campaign.domain.model import PROMOTION, Purpose
+from rapport_common.events.consent import ANY_PURPOSE, CHANNELS, is_channel, normal_channel
+from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, contact_point
+
+ListedPurpose = Literal["promotion", "all"]
+PURPOSES: tuple[ListedPurpose, ...] = ("promotion", "all")
+MAX_REASON = 400
+COLUMNS = ("channel", "address", "purpose", "reason")
+"""Of a file; `email` and `phone` may stand for `address`, as they do in others' exports."""
+
+_ADDRESSES = {"address": EMAIL_CHANNEL, "email": EMAIL_CHANNEL, "phone": "sms"}
+
+
+class EntryError(ValueError):
+    """What can't be on the list; `code` for programs, the text says what to do."""
+
+    def __init__(self, code: str, where: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.where = where
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address in normal form, the channel by which nothing is sent there, and for what."""
+
+    channel: str
+    address: str
+    purpose: ListedPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place on the list: why, by whom, since when."""
+
+    place: Place
+    reason: str
+    actor: str
+    at: datetime
+
+
+Listings = Mapping[str, Entry]
+"""By address: what stands on the list for it, of the channel that is asked for; `all` first."""
+
+
+def place_of(channel: str, address: str, purpose: str) -> Place:
+    """A place in normal form; EntryError when it is none."""
+    name = normal_channel(channel) or ""
+    if name != ANY_CHANNEL and not is_channel(name):
+        known = ", ".join(CHANNELS)
+        raise EntryError("unknown_channel", "channel", f"one of {known}, or all")
+    point = contact_point(name, address)
+    if point is None or "\0" in point or not point.isprintable():
+        message = "an address such as ada@example.com, or a number such as +49 170 1234567"
+        raise EntryError("invalid_address", "address", message)
+    for one in PURPOSES:
+        if purpose.strip().lower() == one:
+            return Place(name, point, one)
+    raise EntryError("unknown_purpose", "purpose", " or ".join(PURPOSES))
+
+
+def row_of(values: Mapping[str, Any]) -> tuple[Place, str | None]:
+    """A row of a file as a place and its reason; without a purpose it is about all.
+
+    EntryError says what is wrong with it.
+    """
+    given = {
+        str(name).strip().lower().lstrip("\ufeff"): value.strip()
+        for name, value in values.items()
+        if isinstance(value, str) and value.strip()
+    }
+    column = next((one for one in _ADDRESSES if one in given), None)
+    if column is None:
+        message = f"a column called {', '.join(_ADDRESSES)} with a value"
+        raise EntryError("no_address", "address", message)
+    channel = given.get("channel") or _ADDRESSES[column]
+    purpose = given.get("purpose") or ANY_PURPOSE
+    reason = given.get("reason")
+    if reason is not None:
+        reason = "".join(one if one.isprintable() else " " for one in reason)[:MAX_REASON].strip()
+    return place_of(channel, given[column], purpose), reason or None
+
+
+def stops(entry: Entry | None, purpose: Purpose) -> bool:
+    """Whether what stands on the list is about a message of a purpose."""
+    if entry is None:
+        return False
+    return entry.place.purpose == ANY_PURPOSE or purpose == PROMOTION

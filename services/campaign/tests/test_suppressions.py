@@ -1,0 +1,193 @@
+"""The suppression list: by hand, by file, and at the moment of sending."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from rapport_campaign.domain.suppressions import EntryError, place_of, row_of
+
+ADA, BEN = "ada@example.com", "ben@example.com"
+
+
+async def added(scenario: Any, *addresses: str, **more: Any) -> int:
+    body = {"addresses": [{"address": one} for one in addresses], "reason": "phoned", **more}
+    answer = await scenario.client.post("/v1/suppressions/add", json=body)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["changed"])
+
+
+async def removed(scenario: Any, *addresses: str) -> int:
+    body = {"addresses": [{"address": one} for one in addresses], "reason": "a mistake"}
+    answer = await scenario.client.post("/v1/suppressions/remove", json=body)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["changed"])
+
+
+async def listed(scenario: Any, **asked: Any) -> list[dict[str, Any]]:
+    answer = await scenario.client.get("/v1/suppressions", params=asked)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
+async def sent_all(scenario: Any) -> dict[str, int]:
+    while await scenario.turn():
+        pass
+    return dict(await scenario.ledger.states())
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "place"),
+    [
+        ("E-Mail", " ADA@Example.com", ("email", ADA)),
+        ("sms", "+49 (0)170 123 45 67", ("sms", "+491701234567")),
+        ("all", "tel:+49-170-1234567", ("all", "+491701234567")),
+        ("all", ADA, ("all", ADA)),
+    ],
+)
+def test_places_are_in_one_form(channel: str, address: str, place: tuple[str, str]) -> None:
+    found = place_of(channel, address, " All")
+    assert (found.channel, found.address, found.purpose) == (*place, "all")
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ({"address": "nobody"}, "invalid_address"),
+        ({"email": "a@b.example, c@d.example"}, "invalid_address"),
+        ({"phone": "12"}, "invalid_address"),
+        ({"email": "", "phone": " "}, "no_address"),
+        ({"name": ADA}, "no_address"),
+        ({"address": ADA, "channel": "pigeon"}, "unknown_channel"),
+        ({"address": ADA, "purpose": "service"}, "unknown_purpose"),
+        ({"address": 7}, "no_address"),
+    ],
+)
+def test_a_row_that_is_no_place_says_why(row: dict[str, Any], code: str) -> None:
+    with pytest.raises(EntryError) as refused:
+        row_of(row)
+    assert refused.value.code == code
+
+
+def test_a_row_is_read_as_others_write_it() -> None:
+    place, reason = row_of({"Email ": " Ada@Example.com", "REASON": "bounced\nhard", "x": "y"})
+    assert (place.channel, place.address, place.purpose) == ("email", ADA, "all")
+    assert reason == "bounced hard"
+    assert row_of({"phone": "+49 170 1234567"})[0].channel == "sms"
+
+
+@pytest.mark.integration
+async def test_an_address_on_the_list_gets_nothing_until_it_is_taken_off(scenario: Any) -> None:
+    assert await added(scenario, " ADA@example.com", ADA) == 1
+    assert await added(scenario, ADA) == 0
+    await added(scenario, BEN, purpose="promotion")
+    for who, mail in (("p1", ADA), ("p2", BEN)):
+        await scenario.topics.person(who, mail)
+    promotion = await scenario.started()
+    await scenario.started(purpose="service")
+    for who in ("p1", "p2"):
+        await scenario.topics.entered(who)
+    await scenario.topics.requested("r1", to="Ada@Example.com")
+    assert await sent_all(scenario) == {"suppressed": 4, "sent": 1}
+    assert [str(one["To"]) for one in scenario.mail_server.mails] == [BEN]
+    told = (await scenario.client.get("/v1/people/p1/why", params={"campaign": promotion})).json()
+    assert told["sentence"].startswith("It was not sent: the address is on the suppression list")
+    assert await removed(scenario, ADA, BEN) == 2
+    assert await removed(scenario, ADA) == 0
+    assert await listed(scenario) == []
+    [ada, ben] = await listed(scenario, ended=True)
+    assert (ada["ended_by"], ada["ended_because"], ben["purpose"]) == (
+        "ada",
+        "a mistake",
+        "promotion",
+    )
+    await scenario.topics.requested("r2")
+    assert (await sent_all(scenario))["sent"] == 2
+
+
+@pytest.mark.integration
+async def test_somebody_with_another_address_is_reached_there(scenario: Any) -> None:
+    await added(scenario, ADA)
+    await scenario.topics.person("p1", ADA, "ada@work.example")
+    await scenario.started()
+    await scenario.topics.entered("p1")
+    assert await sent_all(scenario) == {"sent": 1}
+    assert [str(one["To"]) for one in scenario.mail_server.mails] == ["ada@work.example"]
+
+
+@pytest.mark.integration
+async def test_a_file_is_put_on_the_list_and_comes_out_as_it_is(scenario: Any) -> None:
+    file = (
+        "\ufeffEmail;Reason;Purpose\r\n"
+        "Ada@Example.com;bounced;all\r\n"
+        "nobody;x;all\r\n"
+        "ben@example.com;;promotion\r\n"
+        '"c@example.com";"=1+1";\r\n'
+    ).encode()
+    target = "/v1/suppressions/import"
+    answer = await scenario.client.post(target, params={"reason": "old tool"}, content=file)
+    told = answer.json()
+    assert (answer.status_code, told["rows"], told["taken"], told["refused"]) == (200, 4, 3, 1)
+    assert (told["refused_rows"][0]["row"], told["refused_rows"][0]["code"]) == (
+        2,
+        "invalid_address",
+    )
+    assert [(one["address"], one["reason"], one["purpose"]) for one in await listed(scenario)] == [
+        (ADA, "bounced", "all"),
+        (BEN, "old tool", "promotion"),
+        ("c@example.com", "=1+1", "all"),
+    ]
+    made = await scenario.client.post(
+        "/v1/suppressions/export", json={"format": "csv", "formulas": "keep"}
+    )
+    assert made.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(made.text)))
+    assert [one["address"] for one in rows] == [ADA, BEN, "c@example.com"]
+    again = await scenario.client.post(target, params={"reason": "x"}, content=made.text.encode())
+    assert (again.json()["rows"], again.json()["taken"]) == (3, 0)
+    lines = b'{"phone": "+49 170 1234567"}\n\n{"phone": 5}\nnot json\n'
+    answer = await scenario.client.post(
+        target, params={"reason": "x", "format": "jsonl"}, content=lines
+    )
+    assert (answer.json()["taken"], answer.json()["refused"]) == (1, 2)
+    long = b"email\n" + b"a@x.example\n" * 20_001
+    refused = await scenario.client.post(target, params={"reason": "x"}, content=long)
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_many_rows")
+    pages = await scenario.client.get("/v1/suppressions", params={"limit": 2})
+    assert pages.json()["next"] is not None
+    [found] = await listed(scenario, address="ADA@example.com")
+    assert found["address"] == ADA
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/suppressions/import?reason=x", 422),
+        ("/v1/suppressions/import", 422),
+        ("/v1/suppressions/import?reason=%00", 422),
+        ("/v1/suppressions/import?reason=x&format=xlsx", 422),
+    ],
+)
+async def test_a_bad_import_is_refused_in_words(scenario: Any, path: str, status: int) -> None:
+    answer = await scenario.client.post(path, content=b" \n")
+    assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
+
+
+@pytest.mark.integration
+async def test_workspaces_and_scopes_are_apart(scenario: Any) -> None:
+    await added(scenario, ADA)
+    async with scenario.client_of("other") as other:
+        assert (await other.get("/v1/suppressions")).json()["items"] == []
+    async with scenario.client_of(scopes=("campaigns:read",)) as reader:
+        body = {"addresses": [{"address": ADA}], "reason": "x"}
+        for word in ("add", "remove"):
+            answer = await reader.post(f"/v1/suppressions/{word}", json=body)
+            assert answer.status_code == 403
+    wrong = {"addresses": [{"address": ADA}, {"address": "x"}], "reason": "x"}
+    refused = await scenario.client.post("/v1/suppressions/add", json=wrong)
+    assert (refused.status_code, refused.json()["details"]["field"]) == (
+        422,
+        "addresses.1.address",
+    )
