@@ -15,6 +15,7 @@ from rapport_campaign.domain.delivery import Limits, Outcome
 from rapport_campaign.domain.planning import BEFORE_BACKUP
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Result
+from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.smtp import UnreachableError
@@ -362,7 +363,7 @@ async def test_what_was_planned_before_a_restore_is_uncertain(scenario: Any) -> 
     assert scenario.mail_server.mails == []
 
 
-async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(scenario: Any) -> None:
+async def test_only_the_one_who_tried_may_settle_a_row(scenario: Any) -> None:
     dispatcher = Dispatcher(
         Publisher("campaign", EVENTS, EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1)
     )
@@ -384,13 +385,40 @@ async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(scenar
         (row,) = await scenario.ledger.rows()
         return str(row["state"])
 
-    assert await record(mine, "retry") == "uncertain"
-    assert await record(mine, "released") == "uncertain"
+    assert await record(other, "released") == "uncertain"
     assert await record(other, "sent") == "uncertain"
     assert await scenario.ledger.events() == []
     assert await record(mine, "sent") == "sent"
     assert await record(mine, "failed") == "sent"
     assert [one.name for one in await scenario.ledger.events()] == ["Email Sent"]
+
+
+@pytest.mark.parametrize("result", ["retry", "released"])
+async def test_what_a_slow_sender_knows_was_not_taken_goes_on(scenario: Any, result: Any) -> None:
+    """Its lease was over, as of a process that was frozen: it alone knows."""
+    dispatcher = Dispatcher(
+        Publisher("campaign", EVENTS, EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1)
+    )
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    token = str(uuid.uuid4())
+    async with scenario.engine.begin() as tx:
+        (job,) = (await dispatcher.claim(tx, 10, token)).jobs
+    await ledger_exec(
+        scenario.engine, "UPDATE campaign.sending SET lease_until = now() - interval '1 s'"
+    )
+    async with scenario.engine.begin() as tx:
+        await dispatcher.expire(tx)
+    async with scenario.engine.begin() as tx:
+        await dispatcher.record(tx, token, [Result(job, Outcome(result), clock.now())])
+    (row,) = await scenario.ledger.rows()
+    assert (row["state"], row["attempt"]) == ("planned", 1 if result == "retry" else 0)
+    async with scenario.engine.begin() as tx:
+        assert set((await equations(tx)).values()) == {0}
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    assert len(scenario.mail_server.mails) == 1
 
 
 @pytest.mark.parametrize("result", ["retry", "released", "sent", "failed", None])

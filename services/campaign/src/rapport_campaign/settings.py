@@ -78,8 +78,8 @@ class Settings(ProxiedSettings):
     )
     mailbox_seconds: float = Field(default=60, ge=1, description="From one look to the next.")
     sender_lanes: int = Field(default=2, ge=1, le=16, description="Batches sent side by side.")
-    sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
-    sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
+    sender_connections: int = Field(default=4, ge=1, le=64, description="Connections per lane.")
+    sender_batch: int = Field(default=100, ge=1, le=1000, description="Mails per batch.")
     render_seconds: float = Field(default=1, gt=0, le=30, description="Processor time of a mail.")
     data_folder: Path = Field(
         default=Path("/var/tmp/rapport-campaign"),  # noqa: S108 - made for its owner alone

@@ -12,7 +12,7 @@ from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
-from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
+from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person, Purpose, State
 from rapport_campaign.domain.permission import (
     PermissionPolicy,
     Send,
@@ -106,14 +106,8 @@ class Dispatcher:
         held = await campaigns.hold(
             tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
         )
-        runnable = [
-            one
-            for one in found
-            if one.kind != "entry" or held[one.workspace, one.campaign_id or ""].state == "running"
-        ]
         now = clock.now()
-        lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
-        runnable = [one for one in runnable if one not in lost]
+        runnable, lost = self._runnable(found, held, now)
         verdicts = await self._verdicts(tx, runnable, persons)
         verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
@@ -141,6 +135,19 @@ class Dispatcher:
             for one in going
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs))
+
+    def _runnable(
+        self, found: Sequence[Claimed], held: Mapping[MessageKey, Campaign], now: datetime
+    ) -> tuple[list[Claimed], list[Claimed]]:
+        """What is not held by its campaign; and of that, what may have gone before a restore."""
+        runnable, lost = list[Claimed](), list[Claimed]()
+        for one in found:
+            campaign = held.get((one.workspace, one.campaign_id or ""))
+            if one.kind == "entry" and (campaign is None or campaign.state != "running"):
+                continue
+            before = happened_before(now - one.waited, self._restored_at)
+            (lost if before else runnable).append(one)
+        return runnable, lost
 
     async def record(self, tx: AsyncConnection, token: str, results: Sequence[Result]) -> None:
         """Write what became of the jobs claimed under `token`, and tell of those that were sent."""

@@ -51,7 +51,7 @@ _FINISH = text(
     f"SELECT {TOLD} FROM gone"
 )
 # A result that comes after the lease still settles the row: the token proves that nobody has
-# tried since. But only to an end: what was once uncertain is never planned again.
+# tried since, nor settled it by hand.
 _SETTLE = text(
     "UPDATE campaign.message AS m SET state = v.state, reason = v.reason, sent_at = v.sent_at, "
     "token = NULL, attempt = m.attempt - CASE WHEN v.counts THEN 0 ELSE 1 END "
@@ -63,6 +63,22 @@ _SETTLE = text(
     "AND m.token = CAST(:token AS uuid) AND m.state = 'uncertain' "
     "AND v.state IN ('sent', 'failed') RETURNING m.workspace, m.send_key, m.kind, "
     "coalesce(m.campaign_id::text, ''), CAST(:before AS text), m.state, m.reason, m.channel"
+)
+# What its sender knows was not taken goes on.
+_AGAIN = text(
+    "WITH v AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:keys AS text[]), "
+    "CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:delays AS float8[]), "
+    "CAST(:counts AS bool[])) AS v(workspace, send_key, state, reason, delay, counts)), "
+    "gone AS (DELETE FROM campaign.message AS m USING v JOIN campaign.send AS k "
+    "USING (workspace, send_key) WHERE m.workspace = v.workspace AND m.send_key = v.send_key "
+    "AND m.planned_at = k.planned_at AND m.token = CAST(:token AS uuid) "
+    "AND m.state = 'uncertain' AND v.state = 'planned' "
+    f"RETURNING {at('m')}, m.to_address, "
+    "m.attempt - CASE WHEN v.counts THEN 0 ELSE 1 END AS attempt, v.state, v.reason, v.delay), "
+    f"again AS (INSERT INTO campaign.plan ({FIXED}, to_address, reason, attempt, queue, "
+    f"needed_version, due_at) SELECT {FIXED}, to_address, reason, attempt, CASE kind "
+    "WHEN 'entry' THEN campaign_id::text ELSE '' END, 0, clock_timestamp() "
+    f"+ make_interval(secs => delay) FROM gone) SELECT {TOLD} FROM gone"
 )
 _EXPIRE = text(
     "WITH gone AS (DELETE FROM campaign.sending WHERE lease_until < clock_timestamp() "
@@ -119,10 +135,13 @@ async def finish(tx: AsyncConnection, endings: Sequence[Ending], *, token: str) 
     """Write results of the attempts under `token`; what changed by it."""
     ordered = sorted(endings, key=lambda one: one.key)
     asked = {**_results(ordered), "token": token}
-    delays = [one.step.delay for one in ordered]
-    found = moves(await tx.execute(_FINISH, {**asked, "delays": delays, "before": "sending"}))
+    delays, times = [one.step.delay for one in ordered], [one.sent_at for one in ordered]
+    ended = {**asked, "delays": delays, "sent": times, "before": "sending"}
+    found = moves(await tx.execute(_FINISH, ended))
     if len(found) < len(ordered):
-        found += moves(await tx.execute(_SETTLE, {**asked, "before": "uncertain"}))
+        late = {**asked, "before": "uncertain"}
+        found += moves(await tx.execute(_SETTLE, {**late, "sent": times}))
+        found += moves(await tx.execute(_AGAIN, {**late, "delays": delays}))
     return found
 
 
@@ -137,5 +156,4 @@ def _results(endings: Sequence[Ending]) -> dict[str, Any]:
         "states": [one.step.state for one in endings],
         "reasons": [one.step.reason for one in endings],
         "counts": [one.step.counts for one in endings],
-        "sent": [one.sent_at for one in endings],
     }
