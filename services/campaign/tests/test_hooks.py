@@ -411,7 +411,7 @@ async def test_a_bounce_by_webhook_is_heeded_once(scenario: Any, sent: str, outs
         assert (answer.status_code, answer.json()) == (200, {"taken": taken, "ignored": 2 - taken})
     (row,) = (await scenario.client.get("/v1/outcomes?kind=bounced")).json()["items"]
     assert (row["grade"], row["source"], row["address"]) == ("hard", "webhook", "ada@example.com")
-    rows = await scenario.ledger.query("SELECT DISTINCT reason FROM campaign.suppression")
+    rows = await scenario.ledger.query("SELECT reason FROM campaign.suppressed_address")
     assert [one["reason"] for one in rows] == ["hard bounce"]
     (listed,) = (await scenario.client.get("/v1/hooks")).json()["items"]
     assert listed["last_at"] is not None
@@ -469,9 +469,11 @@ async def test_a_word_by_sms_ends_promotions_to_a_number(scenario: Any, outside:
     kind = {"content-type": "application/x-www-form-urlencoded"}
     answer = await outside.post(hook["url"], content=post.body, headers={**post.headers, **kind})
     assert (answer.status_code, answer.json()["taken"]) == (200, 1)
-    rows = await scenario.ledger.query("SELECT address, purpose, reason FROM campaign.suppression")
+    rows = await scenario.ledger.query(
+        "SELECT address, channel, purpose, reason FROM campaign.suppressed_address"
+    )
     assert [tuple(one.values()) for one in rows] == [
-        ("+8613812345678", "promotion", "stopped by message")
+        ("+8613812345678", "sms", "promotion", "stopped by message")
     ]
     (event,) = await scenario.ledger.events()
     assert (event.name, event.identifiers) == ("Consent Updated", [("phone", "+8613812345678")])

@@ -10,19 +10,20 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
-from rapport_campaign.domain import own_events, returning
-from rapport_campaign.domain.model import PROMOTION, SERVICE, State
+from rapport_campaign.domain import own_events, returning, suppressions
+from rapport_campaign.domain.model import State
 from rapport_campaign.domain.outcomes import (
     COMPLAINT,
     HARD_BOUNCE,
     SOFT_BOUNCES,
+    Consequence,
     Report,
     Source,
     consequence,
     went_out,
 )
 from rapport_campaign.domain.returning import Returned
-from rapport_campaign.store import locks, people, tracking, uncertain
+from rapport_campaign.store import locks, people, suppression_list, tracking, uncertain
 from rapport_campaign.store import outcomes as store
 from rapport_campaign.store.moves import Move
 from rapport_campaign.store.outcomes import Kept
@@ -34,6 +35,11 @@ from rapport_common.publisher import Publisher
 
 STOPPED = "stopped by message"
 REPORTED = "nobody knew, until it was reported"
+SMS = "sms"
+_LISTED_FOR: dict[Consequence, suppressions.ListedPurpose] = {
+    "dead": "all",
+    "unwanted": "promotion",
+}
 _EVENTS = {
     "bounced": own_events.BOUNCED,
     "complained": own_events.COMPLAINED,
@@ -115,7 +121,7 @@ class Outcomes:
             events.append(
                 own_events.sent(sent.workspace, who, sent.send_key, sent.campaign_id, now)
             )
-        await self._heed(tx, sent, address, report)
+        await self._heed(tx, sent, address, report, now)
         told = _event(sent, state, address, report, now)
         events += [told] if told is not None else []
         await self._publisher.publish(tx, [(one, sent.traceparent) for one in events])
@@ -125,22 +131,33 @@ class Outcomes:
         """The owner of a phone number wants no more promotions there; told twice it is once."""
         await locks.own_addresses(tx, [(workspace, number)])
         now = clock.now()
-        await store.stop(tx, workspace, number, STOPPED, now)
+        await _list(tx, workspace, suppressions.Place(SMS, number, "promotion"), STOPPED, now)
         if is_valid_phone(number):
             # Of what can be nobody's number nobody is told.
             event = own_events.stopped(workspace, number, mark, now)
             await self._publisher.publish(tx, [(event, None)])
         return True
 
-    async def _heed(self, tx: AsyncConnection, sent: Sent, address: str, report: Report) -> None:
+    async def _heed(
+        self, tx: AsyncConnection, sent: Sent, address: str, report: Report, now: datetime
+    ) -> None:
+        """What may not go on stands on the suppression list, from which an operator takes it."""
         policy = await store.policy(tx, sent.workspace)
         soft = await store.not_reached(tx, sent.workspace, address, policy.days)
         then = consequence(report, soft, policy)
-        if then == "unwanted":
-            await store.suppress(tx, sent, address, [PROMOTION], COMPLAINT)
-        elif then == "dead":
-            reason = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
-            await store.suppress(tx, sent, address, [PROMOTION, SERVICE], reason)
+        if then is None:
+            return
+        of_bounce = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
+        place = suppressions.Place(EMAIL_CHANNEL, address, _LISTED_FOR[then])
+        reason = COMPLAINT if then == "unwanted" else of_bounce
+        await _list(tx, sent.workspace, place, reason, now)
+
+
+async def _list(
+    tx: AsyncConnection, workspace: str, place: suppressions.Place, reason: str, at: datetime
+) -> None:
+    entry = suppressions.Entry(place, reason, own_events.SOURCE, at)
+    await suppression_list.put(tx, workspace, [entry])
 
 
 def _kept(report: Report, source: Source, address: str, at: datetime) -> Kept:
