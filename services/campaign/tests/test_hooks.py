@@ -457,6 +457,27 @@ async def test_amazon_is_confirmed_after_its_signature_only(
 
 
 @pytest.mark.integration
+async def test_a_message_is_known_by_the_vendors_id(scenario: Any, sent: str, outside: Any) -> None:
+    """As Twilio tells of it, where its address for the status has no token."""
+    assert sent
+    hook = await made(scenario, "twilio")
+    await scenario.ledger.change(
+        "INSERT INTO campaign.delivery (workspace, message_id, account_id, vendor, provider_id, "
+        "segments, at) SELECT workspace, send_key, gen_random_uuid(), 'twilio', 'SM1', 1, now() "
+        "FROM campaign.message"
+    )
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    for sid, taken in (("SM1", 1), ("SM2", 0)):
+        fields = {"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": "30005"}
+        post = twilio_post(fields, url=hook["url"])
+        headers = {**post.headers, **kind}
+        answer = await outside.post(hook["url"], content=post.body, headers=headers)
+        assert answer.json()["taken"] == taken, answer.text
+    (row,) = (await scenario.client.get("/v1/outcomes")).json()["items"]
+    assert (row["kind"], row["grade"], row["code"]) == ("bounced", "hard", "30005")
+
+
+@pytest.mark.integration
 async def test_a_word_by_sms_ends_promotions_to_a_number(scenario: Any, outside: Any) -> None:
     hook = await made(scenario, "twilio")
     fields = {

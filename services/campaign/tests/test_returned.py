@@ -146,6 +146,19 @@ async def test_soft_bounces_count_by_address_until_it_is_dead(
     assert [one[2] for one in await suppressed(scenario)] == ["soft bounces"]
 
 
+async def test_an_address_that_is_refused_at_once_is_dead(scenario: Any, sent: str) -> None:
+    """Unless it is we who are refused."""
+    assert sent
+    for person, address in (("p2", "refuse@example.com"), ("p3", "spam@example.com")):
+        await scenario.topics.person(person, address, user_id=person)
+        await scenario.topics.entered(person)
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"sent": 1, "failed": 2}
+    assert await outcomes(scenario) == [("bounced", "hard", "5.1.1")]
+    assert await suppressed(scenario) == [("refuse@example.com", "all", "hard bounce")]
+    assert [one.name for one in await scenario.ledger.events()][-1] == "Email Bounced"
+
+
 async def test_a_complaint_ends_promotions(scenario: Any, sent: str, intake: Intake) -> None:
     """It comes to one address for all, and encloses the mail it is about."""
     await deliver(intake, f"complaints@{BOUNCES}", mails.mail(mails.COMPLAINT, sent))

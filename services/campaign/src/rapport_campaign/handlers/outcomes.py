@@ -29,7 +29,7 @@ from rapport_campaign.store.moves import Move
 from rapport_campaign.store.outcomes import Kept
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
-from rapport_common.events.contact import EMAIL_CHANNEL, is_valid_phone, normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, is_valid_phone, normal_contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
@@ -39,6 +39,10 @@ SMS = "sms"
 _LISTED_FOR: dict[Consequence, suppressions.ListedPurpose] = {
     "dead": "all",
     "unwanted": "promotion",
+}
+_OTHER_EVENTS = {
+    "bounced": own_events.MESSAGE_BOUNCED,
+    "complained": own_events.MESSAGE_COMPLAINED,
 }
 _EVENTS = {
     "bounced": own_events.BOUNCED,
@@ -53,6 +57,11 @@ class Place:
 
     workspace: str
     half: str
+
+
+def place_of(workspace: str, send_key: str) -> Place:
+    """The place of a message by its key."""
+    return Place(workspace, send_key[: 2 * returning.HALF])
 
 
 class Marks:
@@ -77,7 +86,8 @@ class Marks:
 class Outcomes:
     """Takes in reports about messages; `key` signs what stands in their addresses."""
 
-    def __init__(self, publisher: Publisher, key: bytes) -> None:
+    def __init__(self, publisher: Publisher, key: bytes = b"") -> None:
+        """Without a key it reads no tokens."""
         self._publisher = publisher
         self._key = key
 
@@ -106,7 +116,7 @@ class Outcomes:
         sent = await tracking.message(tx, place.workspace, send_key) if send_key else None
         if sent is None or sent.kind == "test":
             return False
-        address = normal_email(sent.to_address)
+        address = normal_contact_point(sent.channel, sent.to_address)
         # First the lock: what two reports say of one address is heeded one after the other.
         await locks.own_addresses(tx, [(sent.workspace, address)])
         now = clock.now()
@@ -119,7 +129,14 @@ class Outcomes:
             moved += settled
             who = own_events.identity(state, address)
             events.append(
-                own_events.sent(sent.workspace, who, sent.send_key, sent.campaign_id, now)
+                own_events.sent(
+                    sent.workspace,
+                    who,
+                    sent.send_key,
+                    sent.campaign_id,
+                    now,
+                    channel=sent.channel,
+                )
             )
         await self._heed(tx, sent, address, report, now)
         told = _event(sent, state, address, report, now)
@@ -148,7 +165,7 @@ class Outcomes:
         if then is None:
             return
         of_bounce = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
-        place = suppressions.Place(EMAIL_CHANNEL, address, _LISTED_FOR[then])
+        place = suppressions.Place(sent.channel, address, _LISTED_FOR[then])
         reason = COMPLAINT if then == "unwanted" else of_bounce
         await _list(tx, sent.workspace, place, reason, now)
 
@@ -176,12 +193,13 @@ def _kept(report: Report, source: Source, address: str, at: datetime) -> Kept:
 def _event(
     sent: Sent, state: State | None, address: str, report: Report, at: datetime
 ) -> Event | None:
-    name = _EVENTS.get(report.kind)
+    is_mail = sent.channel == EMAIL_CHANNEL
+    name = (_EVENTS if is_mail else _OTHER_EVENTS).get(report.kind)
     if name is None:
         return None
     said = {
         "contact_point": address,
-        "channel": EMAIL_CHANNEL,
+        "channel": sent.channel,
         "class": report.grade or None,
         "code": report.code or None,
         "text": (report.reply or report.text) or None,
