@@ -82,7 +82,15 @@ SHOWS = {
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "outcomes": [
-        *("bounced", "hard", "5.1.1", "bounced_hard", "soft bounces", "standard may post to"),
+        *(
+            "bounced",
+            "hard",
+            "5.1.1",
+            "bounced_hard",
+            "soft bounces",
+            "hard bounce",
+            "standard may post to",
+        ),
     ],
     "permission": [
         *("Version 1 holds.", "promo-daily", "It was sent on", "1 of 1 in 1 day, next possible"),

@@ -411,7 +411,7 @@ async def test_a_bounce_by_webhook_is_heeded_once(scenario: Any, sent: str, outs
         assert (answer.status_code, answer.json()) == (200, {"taken": taken, "ignored": 2 - taken})
     (row,) = (await scenario.client.get("/v1/outcomes?kind=bounced")).json()["items"]
     assert (row["grade"], row["source"], row["address"]) == ("hard", "webhook", "ada@example.com")
-    rows = await scenario.ledger.query("SELECT DISTINCT reason FROM campaign.suppression")
+    rows = await scenario.ledger.query("SELECT reason FROM campaign.suppressed_address")
     assert [one["reason"] for one in rows] == ["hard bounce"]
     (listed,) = (await scenario.client.get("/v1/hooks")).json()["items"]
     assert listed["last_at"] is not None
@@ -457,6 +457,27 @@ async def test_amazon_is_confirmed_after_its_signature_only(
 
 
 @pytest.mark.integration
+async def test_a_message_is_known_by_the_vendors_id(scenario: Any, sent: str, outside: Any) -> None:
+    """As Twilio tells of it, where its address for the status has no token."""
+    assert sent
+    hook = await made(scenario, "twilio")
+    await scenario.ledger.change(
+        "INSERT INTO campaign.delivery (workspace, message_id, account_id, vendor, provider_id, "
+        "segments, at) SELECT workspace, send_key, gen_random_uuid(), 'twilio', 'SM1', 1, now() "
+        "FROM campaign.message"
+    )
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    for sid, taken in (("SM1", 1), ("SM2", 0)):
+        fields = {"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": "30005"}
+        post = twilio_post(fields, url=hook["url"])
+        headers = {**post.headers, **kind}
+        answer = await outside.post(hook["url"], content=post.body, headers=headers)
+        assert answer.json()["taken"] == taken, answer.text
+    (row,) = (await scenario.client.get("/v1/outcomes")).json()["items"]
+    assert (row["kind"], row["grade"], row["code"]) == ("bounced", "hard", "30005")
+
+
+@pytest.mark.integration
 async def test_a_word_by_sms_ends_promotions_to_a_number(scenario: Any, outside: Any) -> None:
     hook = await made(scenario, "twilio")
     fields = {
@@ -469,9 +490,11 @@ async def test_a_word_by_sms_ends_promotions_to_a_number(scenario: Any, outside:
     kind = {"content-type": "application/x-www-form-urlencoded"}
     answer = await outside.post(hook["url"], content=post.body, headers={**post.headers, **kind})
     assert (answer.status_code, answer.json()["taken"]) == (200, 1)
-    rows = await scenario.ledger.query("SELECT address, purpose, reason FROM campaign.suppression")
+    rows = await scenario.ledger.query(
+        "SELECT address, channel, purpose, reason FROM campaign.suppressed_address"
+    )
     assert [tuple(one.values()) for one in rows] == [
-        ("+8613812345678", "promotion", "stopped by message")
+        ("+8613812345678", "sms", "promotion", "stopped by message")
     ]
     (event,) = await scenario.ledger.events()
     assert (event.name, event.identifiers) == ("Consent Updated", [("phone", "+8613812345678")])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from services.campaign.tests import bounce_mails as mails
 
 from rapport_campaign.domain import returning
+from rapport_campaign.domain.answers import answer_of
 from rapport_campaign.domain.bounces import grade
+from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.mail_parts import MOST_BYTES, MOST_PARTS, parts_of
 from rapport_campaign.domain.outcomes import MOST_TEXT, BouncePolicy, Report, consequence, went_out
 from rapport_campaign.domain.reports import MOST_REPLY, read_mail
@@ -247,6 +249,28 @@ def test_what_is_beyond_the_bound_is_not_looked_at() -> None:
 )
 def test_how_bad_a_failure_is(status: str, said: str, found: str) -> None:
     assert grade(status, said) == found
+
+
+@pytest.mark.parametrize(
+    ("outcome", "channel", "found"),
+    [
+        (Outcome("failed", "550 5.1.1 no such user"), "email", ("bounced", "hard", "5.1.1")),
+        (Outcome("failed", "550 5.2.2 full"), "email", None),
+        (Outcome("failed", "550 no such user"), "email", None),
+        (Outcome("failed", "550 5.1.0 Sender rejected: user unknown"), "email", None),
+        (Outcome("failed", "550 5.1.1 no such user"), "sms", None),
+        (Outcome("retry", "550 5.1.1 no such user"), "email", None),
+        (Outcome("sent"), "email", None),
+        (Outcome("failed", "30005", contact="dead"), "sms", ("bounced", "hard", "")),
+        (Outcome("failed", "30006", contact="unsuitable"), "sms", ("bounced", "hard", "")),
+        (Outcome("failed", "21610", contact="opted_out"), "sms", ("complained", "", "")),
+    ],
+)
+def test_what_an_answer_says_of_an_address(
+    outcome: Outcome, channel: str, found: tuple[str, str, str] | None
+) -> None:
+    report = answer_of(outcome, channel)
+    assert (report and (report.kind, report.grade, report.code)) == found
 
 
 @pytest.mark.parametrize(

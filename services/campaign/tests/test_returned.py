@@ -83,7 +83,8 @@ async def outcomes(scenario: Any) -> list[tuple[str, str, str]]:
 
 
 async def suppressed(scenario: Any) -> list[tuple[str, str, str]]:
-    rows = await scenario.ledger.query("SELECT * FROM campaign.suppression ORDER BY purpose")
+    rows = await scenario.ledger.query("SELECT * FROM campaign.suppressed_address")
+    assert {(one["channel"], one["actor"]) for one in rows} <= {("email", "campaign")}
     return [(one["address"], one["purpose"], one["reason"]) for one in rows]
 
 
@@ -110,10 +111,7 @@ async def test_a_hard_bounce_ends_an_address_once(scenario: Any, sent: str, inta
     for _ in range(2):
         await deliver(intake, f"b+{sent}@{BOUNCES}", mails.mail(mails.POSTFIX, sent))
     assert await outcomes(scenario) == [("bounced", "hard", "5.1.1")]
-    assert await suppressed(scenario) == [
-        ("ada@example.com", "promotion", "hard bounce"),
-        ("ada@example.com", "service", "hard bounce"),
-    ]
+    assert await suppressed(scenario) == [("ada@example.com", "all", "hard bounce")]
     events = [one for one in await scenario.ledger.events() if one.name == "Email Bounced"]
     (event,) = events
     assert event.identifiers == [("user_id", "u-p1")]
@@ -122,6 +120,8 @@ async def test_a_hard_bounce_ends_an_address_once(scenario: Any, sent: str, inta
     await scenario.topics.entered("p1")
     await scenario.turn()
     assert await scenario.ledger.states() == {"sent": 1, "suppressed": 1}
+    (row,) = await scenario.ledger.rows("state = 'suppressed'")
+    assert row["reason"] == "on the suppression list"
 
 
 async def test_soft_bounces_count_by_address_until_it_is_dead(
@@ -133,11 +133,30 @@ async def test_soft_bounces_count_by_address_until_it_is_dead(
     for extra in (b"", b"again\r\n"):
         assert await taker.take(mails.mail(mails.FULL + extra, sent), "smtp")
     assert await suppressed(scenario) == [], "one message, however often it bounces"
-    second = await send(scenario, "p2", "Ada@Example.com")
+    await scenario.topics.entered("p1")
+    await scenario.turn()
+    tokens = {
+        returning.signed(LINK_KEY, "acme", row["send_key"])
+        for row in await scenario.ledger.rows("state = 'sent'")
+    }
+    (second,) = tokens - {sent}
     assert await taker.take(mails.mail(mails.REFUSED, second), "smtp")
     assert await suppressed(scenario) == [], "a mail that is not wanted is not the address's fault"
     assert await taker.take(mails.mail(mails.FULL, second), "smtp")
-    assert [one[2] for one in await suppressed(scenario)] == ["soft bounces"] * 2
+    assert [one[2] for one in await suppressed(scenario)] == ["soft bounces"]
+
+
+async def test_an_address_that_is_refused_at_once_is_dead(scenario: Any, sent: str) -> None:
+    """Unless it is we who are refused."""
+    assert sent
+    for person, address in (("p2", "refuse@example.com"), ("p3", "spam@example.com")):
+        await scenario.topics.person(person, address, user_id=person)
+        await scenario.topics.entered(person)
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"sent": 1, "failed": 2}
+    assert await outcomes(scenario) == [("bounced", "hard", "5.1.1")]
+    assert await suppressed(scenario) == [("refuse@example.com", "all", "hard bounce")]
+    assert [one.name for one in await scenario.ledger.events()][-1] == "Email Bounced"
 
 
 async def test_a_complaint_ends_promotions(scenario: Any, sent: str, intake: Intake) -> None:

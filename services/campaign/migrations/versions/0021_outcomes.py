@@ -35,7 +35,8 @@ def _outcome() -> None:
             name=op.f("ck_outcome_kind"),
         ),
         sa.CheckConstraint(
-            "source IN ('smtp', 'mailbox', 'webhook', 'link')", name=op.f("ck_outcome_source")
+            "source IN ('smtp', 'mailbox', 'webhook', 'link', 'answer')",
+            name=op.f("ck_outcome_source"),
         ),
         sa.PrimaryKeyConstraint("workspace", "send_key", "kind", "mark", name=op.f("pk_outcome")),
         schema=SCHEMA,

@@ -27,7 +27,8 @@ OutcomeClass = Literal["", "hard", "soft", "blocked", "unclear", "human", "machi
 """Of a bounce: the address is dead; it was not reached this time; the mail or its sender is not
 wanted; nobody knows. Of an open or a click: who made it."""
 
-Source = Literal["smtp", "mailbox", "webhook", "link"]
+Source = Literal["smtp", "mailbox", "webhook", "link", "answer"]
+"""`answer`: what the server or provider said at once, when the message was handed over."""
 
 HARD_BOUNCE = "hard bounce"
 SOFT_BOUNCES = "soft bounces"

@@ -17,6 +17,7 @@ MOST_ID = 200
 MESSAGE_SENT = "Message Sent"
 """By a channel that is no e-mail; `channel` says which."""
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
+MESSAGE_BOUNCED, MESSAGE_COMPLAINED = "Message Bounced", "Message Complained"
 BOUNCED, COMPLAINED, REPLIED = "Email Bounced", "Email Complained", "Email Replied"
 
 

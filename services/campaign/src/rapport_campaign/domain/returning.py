@@ -17,7 +17,9 @@ BOUNCE, REPLY, MESSAGE = "b+", "r+", "m."
 COMPLAINTS = "complaints"
 """Where providers of mailboxes send complaints to: the mail that they enclose has its token."""
 
-_MARK, _KEY, _MAC = 5, 16, 12
+HALF = 16
+"""Bytes of a send key that a token has."""
+_MARK, _KEY, _MAC = 5, HALF, 12
 _LENGTH = -(-(_MARK + _KEY + _MAC) * 8 // 5)
 _TOKEN = re.compile(rf"(?<![a-z0-9])[bmr][+.]([a-z0-9]{{{_LENGTH}}})(?:@|%40)", re.IGNORECASE)
 _ADDRESS = re.compile(rf"[br]\+([a-z0-9]{{{_LENGTH}}})")

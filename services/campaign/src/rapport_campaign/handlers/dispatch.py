@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.answers import answer_of
 from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person, Purpose, State
@@ -26,6 +27,7 @@ from rapport_campaign.domain.suppressions import Listings
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
+from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.journal import Entry
 from rapport_campaign.render.compose import Job
@@ -46,7 +48,7 @@ from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
 from rapport_common.events.consent import ConsentWord
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_contact_point, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.follower.domain import Key
 from rapport_common.publisher import Publisher
@@ -87,6 +89,7 @@ class Dispatcher:
         self._publisher = publisher
         self._limits = limits
         self._turn = Turn()
+        self._outcomes = Outcomes(publisher)
 
     async def claim(
         self, tx: AsyncConnection, size: int, token: str, *, mails: bool = True
@@ -153,7 +156,16 @@ class Dispatcher:
         """Write what became of the jobs claimed under `token`, and tell of those that were sent."""
         by_key = {one.job.claimed.key: one for one in results}
         endings = [self._ending(one) for one in results]
+        said = {
+            one.job.claimed.key: report
+            for one in results
+            if (report := answer_of(one.outcome, one.job.claimed.channel)) is not None
+        }
+        # Before the rows, as whoever takes in a report does.
+        await locks.own_addresses(tx, [_answered(by_key[key]) for key in said])
         moved = await sending.finish(tx, endings, token=token)
+        for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
+            await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
         # Refused for good: it is surely with nobody.
         await take_back(tx, [one.key for one in moved if one.after == "failed"])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
@@ -317,6 +329,11 @@ def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> l
     return [
         one.key for one in runnable if one.attempt and isinstance(verdicts[one.send_key], Suppress)
     ]
+
+
+def _answered(result: Result) -> tuple[str, str]:
+    claimed = result.job.claimed
+    return claimed.workspace, normal_contact_point(claimed.channel, result.job.address)
 
 
 def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None, now: datetime) -> Mark:

@@ -16,7 +16,7 @@ from rapport_campaign.domain.vendors import READERS, Vendor, ses, standard
 from rapport_campaign.domain.vendors.posts import Post, Secret, Told
 from rapport_campaign.fetching import Certificates, FetchError
 from rapport_campaign.handlers.ledger import count
-from rapport_campaign.handlers.outcomes import Outcomes
+from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.store import hooks as store
 from rapport_campaign.store.hooks import Hook
 from rapport_campaign.store.moves import Move
@@ -151,6 +151,9 @@ class Hooks:
         if told.stop is not None:
             return await self._outcomes.stop(tx, hook.workspace, told.stop, told.mark)
         place = await self._outcomes.place(tx, told.said)
+        if place is None and told.provider_id:
+            key = await store.delivered(tx, hook.workspace, hook.vendor, told.provider_id)
+            place = place_of(hook.workspace, key) if key is not None else None
         if place is None or place.workspace != hook.workspace or told.report is None:
             return False
         return await self._outcomes.take(tx, place, told.report, "webhook", moved)

@@ -10,30 +10,40 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
-from rapport_campaign.domain import own_events, returning
-from rapport_campaign.domain.model import PROMOTION, SERVICE, State
+from rapport_campaign.domain import own_events, returning, suppressions
+from rapport_campaign.domain.model import State
 from rapport_campaign.domain.outcomes import (
     COMPLAINT,
     HARD_BOUNCE,
     SOFT_BOUNCES,
+    Consequence,
     Report,
     Source,
     consequence,
     went_out,
 )
 from rapport_campaign.domain.returning import Returned
-from rapport_campaign.store import locks, people, tracking, uncertain
+from rapport_campaign.store import locks, people, suppression_list, tracking, uncertain
 from rapport_campaign.store import outcomes as store
 from rapport_campaign.store.moves import Move
 from rapport_campaign.store.outcomes import Kept
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
-from rapport_common.events.contact import EMAIL_CHANNEL, is_valid_phone, normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, is_valid_phone, normal_contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
 STOPPED = "stopped by message"
 REPORTED = "nobody knew, until it was reported"
+SMS = "sms"
+_LISTED_FOR: dict[Consequence, suppressions.ListedPurpose] = {
+    "dead": "all",
+    "unwanted": "promotion",
+}
+_OTHER_EVENTS = {
+    "bounced": own_events.MESSAGE_BOUNCED,
+    "complained": own_events.MESSAGE_COMPLAINED,
+}
 _EVENTS = {
     "bounced": own_events.BOUNCED,
     "complained": own_events.COMPLAINED,
@@ -47,6 +57,11 @@ class Place:
 
     workspace: str
     half: str
+
+
+def place_of(workspace: str, send_key: str) -> Place:
+    """The place of a message by its key."""
+    return Place(workspace, send_key[: 2 * returning.HALF])
 
 
 class Marks:
@@ -71,7 +86,8 @@ class Marks:
 class Outcomes:
     """Takes in reports about messages; `key` signs what stands in their addresses."""
 
-    def __init__(self, publisher: Publisher, key: bytes) -> None:
+    def __init__(self, publisher: Publisher, key: bytes = b"") -> None:
+        """Without a key it reads no tokens."""
         self._publisher = publisher
         self._key = key
 
@@ -100,7 +116,7 @@ class Outcomes:
         sent = await tracking.message(tx, place.workspace, send_key) if send_key else None
         if sent is None or sent.kind == "test":
             return False
-        address = normal_email(sent.to_address)
+        address = normal_contact_point(sent.channel, sent.to_address)
         # First the lock: what two reports say of one address is heeded one after the other.
         await locks.own_addresses(tx, [(sent.workspace, address)])
         now = clock.now()
@@ -113,9 +129,16 @@ class Outcomes:
             moved += settled
             who = own_events.identity(state, address)
             events.append(
-                own_events.sent(sent.workspace, who, sent.send_key, sent.campaign_id, now)
+                own_events.sent(
+                    sent.workspace,
+                    who,
+                    sent.send_key,
+                    sent.campaign_id,
+                    now,
+                    channel=sent.channel,
+                )
             )
-        await self._heed(tx, sent, address, report)
+        await self._heed(tx, sent, address, report, now)
         told = _event(sent, state, address, report, now)
         events += [told] if told is not None else []
         await self._publisher.publish(tx, [(one, sent.traceparent) for one in events])
@@ -125,22 +148,33 @@ class Outcomes:
         """The owner of a phone number wants no more promotions there; told twice it is once."""
         await locks.own_addresses(tx, [(workspace, number)])
         now = clock.now()
-        await store.stop(tx, workspace, number, STOPPED, now)
+        await _list(tx, workspace, suppressions.Place(SMS, number, "promotion"), STOPPED, now)
         if is_valid_phone(number):
             # Of what can be nobody's number nobody is told.
             event = own_events.stopped(workspace, number, mark, now)
             await self._publisher.publish(tx, [(event, None)])
         return True
 
-    async def _heed(self, tx: AsyncConnection, sent: Sent, address: str, report: Report) -> None:
+    async def _heed(
+        self, tx: AsyncConnection, sent: Sent, address: str, report: Report, now: datetime
+    ) -> None:
+        """What may not go on stands on the suppression list, from which an operator takes it."""
         policy = await store.policy(tx, sent.workspace)
         soft = await store.not_reached(tx, sent.workspace, address, policy.days)
         then = consequence(report, soft, policy)
-        if then == "unwanted":
-            await store.suppress(tx, sent, address, [PROMOTION], COMPLAINT)
-        elif then == "dead":
-            reason = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
-            await store.suppress(tx, sent, address, [PROMOTION, SERVICE], reason)
+        if then is None:
+            return
+        of_bounce = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
+        place = suppressions.Place(sent.channel, address, _LISTED_FOR[then])
+        reason = COMPLAINT if then == "unwanted" else of_bounce
+        await _list(tx, sent.workspace, place, reason, now)
+
+
+async def _list(
+    tx: AsyncConnection, workspace: str, place: suppressions.Place, reason: str, at: datetime
+) -> None:
+    entry = suppressions.Entry(place, reason, own_events.SOURCE, at)
+    await suppression_list.put(tx, workspace, [entry])
 
 
 def _kept(report: Report, source: Source, address: str, at: datetime) -> Kept:
@@ -159,12 +193,13 @@ def _kept(report: Report, source: Source, address: str, at: datetime) -> Kept:
 def _event(
     sent: Sent, state: State | None, address: str, report: Report, at: datetime
 ) -> Event | None:
-    name = _EVENTS.get(report.kind)
+    is_mail = sent.channel == EMAIL_CHANNEL
+    name = (_EVENTS if is_mail else _OTHER_EVENTS).get(report.kind)
     if name is None:
         return None
     said = {
         "contact_point": address,
-        "channel": EMAIL_CHANNEL,
+        "channel": sent.channel,
         "class": report.grade or None,
         "code": report.code or None,
         "text": (report.reply or report.text) or None,

@@ -78,6 +78,20 @@ async def remove(tx: AsyncConnection, workspace: str, hook_id: str) -> bool:
     return result.rowcount > 0
 
 
+async def delivered(
+    tx: AsyncConnection, workspace: str, vendor: Vendor, provider_id: str
+) -> str | None:
+    """The send key of what a vendor has taken under an id of its own."""
+    found: str | None = await tx.scalar(
+        text(
+            "SELECT message_id FROM campaign.delivery WHERE workspace = :workspace "
+            "AND vendor = :vendor AND provider_id = :provider_id LIMIT 1"
+        ),
+        {"workspace": workspace, "vendor": vendor, "provider_id": provider_id},
+    )
+    return found
+
+
 async def believed(tx: AsyncConnection, workspace: str, hook_id: str) -> None:
     """Note when a post was last believed; to the minute, so that posts do not wait for another."""
     await tx.execute(

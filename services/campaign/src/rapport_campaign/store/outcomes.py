@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import PROMOTION, Purpose
 from rapport_campaign.domain.outcomes import BouncePolicy, OutcomeClass, OutcomeKind, Source
 from rapport_campaign.store.tracking import Sent
 
@@ -125,50 +124,6 @@ async def not_reached(tx: AsyncConnection, workspace: str, address: str, days: i
         {"workspace": workspace, "address": address, "days": days},
     )
     return int(found or 0)
-
-
-async def suppress(
-    tx: AsyncConnection, sent: Sent, address: str, purposes: Collection[Purpose], reason: str
-) -> None:
-    """Send nothing more for these purposes to an address, from now on."""
-    await tx.execute(
-        text(
-            "INSERT INTO campaign.suppression AS s "
-            "(workspace, address, purpose, reason, at, profile_id) "
-            "SELECT :workspace, :address, purpose, :reason, now(), :profile "
-            "FROM unnest(CAST(:purposes AS text[])) AS purpose "
-            "ON CONFLICT (workspace, address, purpose) DO UPDATE SET reason = excluded.reason, "
-            "at = greatest(s.at, excluded.at), profile_id = excluded.profile_id"
-        ),
-        {
-            "workspace": sent.workspace,
-            "address": address,
-            "purposes": sorted(purposes),
-            "reason": reason,
-            "profile": sent.profile_id,
-        },
-    )
-
-
-async def stop(
-    tx: AsyncConnection, workspace: str, address: str, reason: str, at: datetime
-) -> None:
-    """Send no more promotions to an address of whoever it is."""
-    await tx.execute(
-        text(
-            "INSERT INTO campaign.suppression AS s (workspace, address, purpose, reason, at) "
-            "VALUES (:workspace, :address, :purpose, :reason, :at) "
-            "ON CONFLICT (workspace, address, purpose) DO UPDATE SET reason = excluded.reason, "
-            "at = greatest(s.at, excluded.at)"
-        ),
-        {
-            "workspace": workspace,
-            "address": address,
-            "purpose": PROMOTION,
-            "reason": reason,
-            "at": at,
-        },
-    )
 
 
 async def policy(tx: AsyncConnection, workspace: str) -> BouncePolicy:

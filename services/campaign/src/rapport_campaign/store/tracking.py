@@ -13,7 +13,7 @@ from rapport_campaign.store.ledger import PLACE
 
 _SENT = text(
     "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-    f"to_address, traceparent, sent_at FROM campaign.every_message WHERE {PLACE} "
+    f"to_address, traceparent, channel, sent_at FROM campaign.every_message WHERE {PLACE} "
     "AND to_address IS NOT NULL"
 )
 _TOUCH = {
@@ -40,6 +40,7 @@ class Sent:
     profile_id: str
     to_address: str
     traceparent: str | None
+    channel: str
     sent_at: datetime | None = None
 
 

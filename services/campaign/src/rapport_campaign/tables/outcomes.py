@@ -26,7 +26,7 @@ Table(
         "'opened', 'clicked')",
         name="kind",
     ),
-    CheckConstraint("source IN ('smtp', 'mailbox', 'webhook', 'link')", name="source"),
+    CheckConstraint("source IN ('smtp', 'mailbox', 'webhook', 'link', 'answer')", name="source"),
     Index(None, "workspace", "campaign_id", "kind", "grade", "send_key"),
     Index(None, "workspace", "at", "send_key", "kind", "mark"),
     Index(None, "workspace", "profile_id"),

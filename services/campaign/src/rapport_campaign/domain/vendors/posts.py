@@ -42,13 +42,15 @@ class Secret:
 class Told:
     """One thing that a post says: of the first message of ours that it names, or of a number.
 
-    `stop`: the owner of this phone number (E.164) wants no more.
+    `stop`: the owner of this phone number (E.164) wants no more. `provider_id`: by what the vendor
+    knows the message, where it tells no token.
     """
 
     report: Report | None = None
     said: list[Returned] = field(default_factory=list)
     stop: str | None = None
     mark: str = ""
+    provider_id: str = ""
 
 
 def document(body: bytes) -> Any:

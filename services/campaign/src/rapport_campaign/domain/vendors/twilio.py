@@ -1,13 +1,14 @@
 """Twilio: https://www.twilio.com/docs/usage/security and https://www.twilio.com/docs/api/errors
 
-The address for the status of a message has its token, as `?message=`; what comes in is read for
-words that end it.
+A message is known by its sid, or by its token in the address for its status (`?message=`); what
+comes in is read for words that end it.
 """
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from rapport_campaign.domain.outcomes import OutcomeClass
@@ -52,22 +53,27 @@ def refusal(post: Post, secret: Secret) -> str | None:
 
 def told(post: Post) -> list[Told]:
     """What it says of one message, or what somebody wrote."""
-    found = parse_qs(_form(post), max_num_fields=_MOST_FIELDS)
-    fields = {name: values[0] for name, values in found.items()}
+    given = parse_qs(_form(post), max_num_fields=_MOST_FIELDS)
+    fields = {name: values[0] for name, values in given.items()}
     status = fields.get("MessageStatus") or fields.get("SmsStatus", "")
     if status == "received" or "Body" in fields:
         return _came_in(fields)
     query = parse_qs(urlsplit(post.url).query, max_num_fields=_MOST_FIELDS)
     about = (query.get("message") or [""])[0]
+    found = _status(fields, status, about)
+    return [replace(found, provider_id=fields.get("MessageSid", ""))] if found is not None else []
+
+
+def _status(fields: Mapping[str, str], status: str, about: str) -> Told | None:
     code = fields.get("ErrorCode", "")
     mark = f"{fields.get('MessageSid', '')} {status}"
     if status == "delivered":
-        return [one("delivered", about, mark)]
+        return one("delivered", about, mark)
     if status in {"failed", "undelivered"} and code == _OPTED_OUT:
-        return [one("complained", about, mark, code=code)]
+        return one("complained", about, mark, code=code)
     if status in {"failed", "undelivered"}:
-        return [one("bounced", about, mark, grade=_ERRORS.get(code, "unclear"), code=code)]
-    return []
+        return one("bounced", about, mark, grade=_ERRORS.get(code, "unclear"), code=code)
+    return None
 
 
 def is_stop(text: str) -> bool:
