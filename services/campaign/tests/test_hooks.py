@@ -1,26 +1,44 @@
 """What vendors post: believed by signatures of theirs only, and read without a crash."""
 
 import base64
-import hashlib
 import hmac
 import json
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.campaign.tests.conftest import PUBLIC, publisher, quick_settings
+from services.campaign.tests.vendor_posts import (
+    EC_KEY,
+    NAME,
+    NOW,
+    PEM,
+    RSA_KEY,
+    SECRETS,
+    TOKEN,
+    URL,
+    certificate,
+    mailgun_post,
+    mailgun_said,
+    postmark_post,
+    postmark_said,
+    sendgrid_post,
+    sendgrid_said,
+    ses_bounce_said,
+    ses_post,
+    ses_said,
+    standard_post,
+    twilio_post,
+    twilio_said,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 
@@ -37,119 +55,6 @@ from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import LINK_KEY
 from rapport_common.testing.examples import examples
 
-NOW = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
-TOKEN = returning.signed(LINK_KEY, "acme", "ab" * 32)
-NAME = f"<m.{TOKEN}@shop.example>"
-TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
-EC_KEY = ec.generate_private_key(ec.SECP256R1())
-RSA_KEY = rsa.generate_private_key(65537, 2048)
-WHSEC = "whsec_" + base64.b64encode(b"s" * 24).decode()
-URL = f"{PUBLIC}/hooks/x/twilio?message={TOKEN}"
-
-
-def certificate(key: Any = RSA_KEY) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + timedelta(days=400))
-    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-
-
-PEM = certificate()
-SECRETS: dict[Vendor, Secret] = {
-    "twilio": Secret("token"),
-    "ses": Secret("", TOPIC),
-    "sendgrid": Secret(
-        base64.b64encode(
-            EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).decode()
-    ),
-    "mailgun": Secret("key"),
-    "postmark": Secret("user:password"),
-    "standard": Secret(WHSEC),
-}
-
-
-def standard_post(said: Any, at: float = NOW) -> Post:
-    body = said if isinstance(said, bytes) else json.dumps({"outcomes": said}).encode()
-    signed = hmac.digest(b"s" * 24, b"msg_1.%d." % int(at) + body, "sha256")
-    told = {"webhook-id": "msg_1", "webhook-timestamp": str(int(at))}
-    told["webhook-signature"] = f"v1,AAAA v1,{base64.b64encode(signed).decode()}"
-    return Post(f"{PUBLIC}/hooks/x/standard", told, body, at)
-
-
-def mailgun_post(event: Any, at: float = NOW) -> Post:
-    right = hmac.new(b"key", f"{int(at)}abc".encode(), hashlib.sha256).hexdigest()
-    signature = {"timestamp": str(int(at)), "token": "abc", "signature": right}
-    body = json.dumps({"signature": signature, "event-data": event}).encode()
-    return Post(f"{PUBLIC}/hooks/x/mailgun", {}, body, at)
-
-
-def postmark_post(event: Any, at: float = NOW) -> Post:
-    given = base64.b64encode(b"user:password").decode()
-    return Post(PUBLIC, {"authorization": f"Basic {given}"}, json.dumps(event).encode(), at)
-
-
-def sendgrid_post(events: Any, at: float = NOW) -> Post:
-    body = json.dumps(events).encode()
-    signed = EC_KEY.sign(str(int(at)).encode() + body, ec.ECDSA(hashes.SHA256()))
-    prefix = "x-twilio-email-event-webhook"
-    told = {f"{prefix}-timestamp": str(int(at))}
-    told[f"{prefix}-signature"] = base64.b64encode(signed).decode()
-    return Post(PUBLIC, told, body, at)
-
-
-def ses_post(event: Any, at: float = NOW, **changes: str) -> Post:
-    said = {
-        "Type": "Notification",
-        "MessageId": "m1",
-        "TopicArn": TOPIC,
-        "Message": event if isinstance(event, str) else json.dumps(event),
-        "Timestamp": datetime.fromtimestamp(at, UTC).isoformat(),
-        "SignatureVersion": "2",
-        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem",
-        **changes,
-    }
-    names = ["Message", "MessageId", "Timestamp", "TopicArn", "Type"]
-    if said["Type"] != "Notification":
-        names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
-    text = "".join(f"{name}\n{said[name]}\n" for name in names).encode()
-    kind: Any = hashes.SHA1() if said["SignatureVersion"] == "1" else hashes.SHA256()  # noqa: S303
-    said["Signature"] = base64.b64encode(RSA_KEY.sign(text, padding.PKCS1v15(), kind)).decode()
-    return Post(PUBLIC, {}, json.dumps(said).encode(), at, PEM)
-
-
-def twilio_post(fields: dict[str, str], at: float = NOW, url: str = URL) -> Post:
-    content = url + "".join(name + fields[name] for name in sorted(fields))
-    signed = hmac.new(b"token", content.encode(), hashlib.sha1).digest()
-    told = {"x-twilio-signature": base64.b64encode(signed).decode()}
-    return Post(url, told, urlencode(fields).encode(), at)
-
-
-def _mailgun(event: str, **more: Any) -> dict[str, Any]:
-    return {"event": event, "id": "1", "message": {"headers": {"message-id": NAME[1:-1]}}, **more}
-
-
-def _sendgrid(event: str, **more: Any) -> list[Any]:
-    return [{"event": event, "sg_event_id": "1", "smtp-id": NAME, **more}]
-
-
-def _ses(kind: str, **more: Any) -> dict[str, Any]:
-    return {"notificationType": kind, "mail": {"commonHeaders": {"messageId": NAME}}, **more}
-
-
-def _ses_bounce(kind: str, detail: str, **first: str) -> dict[str, Any]:
-    bounce = {"bounceType": kind, "bounceSubType": detail, "bouncedRecipients": [first]}
-    return _ses("Bounce", bounce=bounce)
-
-
-def _postmark(kind: str, **more: Any) -> dict[str, Any]:
-    return {"RecordType": kind, "ID": 1, "Content": f"Message-ID: {NAME}", **more}
-
-
-def _twilio(status: str, code: str = "") -> dict[str, str]:
-    return {"MessageSid": "SM1", "MessageStatus": status, **({"ErrorCode": code} if code else {})}
-
-
 SAID: list[tuple[Vendor, Post, tuple[str, str] | None]] = [
     ("standard", standard_post([{"message": NAME, "kind": "delivered"}]), ("delivered", "")),
     (
@@ -157,13 +62,13 @@ SAID: list[tuple[Vendor, Post, tuple[str, str] | None]] = [
         standard_post([{"message": f"b+{TOKEN}@x.example", "kind": "bounced", "class": "hard"}]),
         ("bounced", "hard"),
     ),
-    ("mailgun", mailgun_post(_mailgun("delivered")), ("delivered", "")),
-    ("mailgun", mailgun_post(_mailgun("complained")), ("complained", "")),
-    ("mailgun", mailgun_post(_mailgun("failed", severity="temporary")), ("delayed", "")),
+    ("mailgun", mailgun_post(mailgun_said("delivered")), ("delivered", "")),
+    ("mailgun", mailgun_post(mailgun_said("complained")), ("complained", "")),
+    ("mailgun", mailgun_post(mailgun_said("failed", severity="temporary")), ("delayed", "")),
     (
         "mailgun",
         mailgun_post(
-            _mailgun(
+            mailgun_said(
                 "failed",
                 severity="permanent",
                 **{"delivery-status": {"code": 550, "message": "5.1.1 no such user"}},
@@ -173,66 +78,70 @@ SAID: list[tuple[Vendor, Post, tuple[str, str] | None]] = [
     ),
     (
         "mailgun",
-        mailgun_post(_mailgun("failed", severity="permanent", reason="old")),
+        mailgun_post(mailgun_said("failed", severity="permanent", reason="old")),
         ("bounced", "soft"),
     ),
-    ("mailgun", mailgun_post(_mailgun("opened")), None),
-    ("postmark", postmark_post(_postmark("Delivery")), ("delivered", "")),
-    ("postmark", postmark_post(_postmark("Bounce", Type="HardBounce")), ("bounced", "hard")),
-    ("postmark", postmark_post(_postmark("Bounce", Type="SoftBounce")), ("bounced", "soft")),
-    ("postmark", postmark_post(_postmark("Bounce", Type="Blocked")), ("bounced", "blocked")),
-    ("postmark", postmark_post(_postmark("Bounce", Type="AutoResponder")), ("auto_replied", "")),
-    ("postmark", postmark_post(_postmark("SpamComplaint")), ("complained", "")),
-    ("postmark", postmark_post(_postmark("Bounce", Type="Unsubscribe")), ("complained", "")),
-    ("postmark", postmark_post(_postmark("Bounce", Type=True)), ("bounced", "soft")),
-    ("postmark", postmark_post(_postmark("Open")), None),
-    ("sendgrid", sendgrid_post(_sendgrid("delivered")), ("delivered", "")),
-    ("sendgrid", sendgrid_post(_sendgrid("deferred")), ("delayed", "")),
-    ("sendgrid", sendgrid_post(_sendgrid("spamreport")), ("complained", "")),
+    ("mailgun", mailgun_post(mailgun_said("opened")), None),
+    ("postmark", postmark_post(postmark_said("Delivery")), ("delivered", "")),
+    ("postmark", postmark_post(postmark_said("Bounce", Type="HardBounce")), ("bounced", "hard")),
+    ("postmark", postmark_post(postmark_said("Bounce", Type="SoftBounce")), ("bounced", "soft")),
+    ("postmark", postmark_post(postmark_said("Bounce", Type="Blocked")), ("bounced", "blocked")),
+    (
+        "postmark",
+        postmark_post(postmark_said("Bounce", Type="AutoResponder")),
+        ("auto_replied", ""),
+    ),
+    ("postmark", postmark_post(postmark_said("SpamComplaint")), ("complained", "")),
+    ("postmark", postmark_post(postmark_said("Bounce", Type="Unsubscribe")), ("complained", "")),
+    ("postmark", postmark_post(postmark_said("Bounce", Type=True)), ("bounced", "soft")),
+    ("postmark", postmark_post(postmark_said("Open")), None),
+    ("sendgrid", sendgrid_post(sendgrid_said("delivered")), ("delivered", "")),
+    ("sendgrid", sendgrid_post(sendgrid_said("deferred")), ("delayed", "")),
+    ("sendgrid", sendgrid_post(sendgrid_said("spamreport")), ("complained", "")),
     (
         "sendgrid",
-        sendgrid_post(_sendgrid("bounce", type="bounce", status="5.1.1", reason="550 x")),
+        sendgrid_post(sendgrid_said("bounce", type="bounce", status="5.1.1", reason="550 x")),
         ("bounced", "hard"),
     ),
-    ("sendgrid", sendgrid_post(_sendgrid("bounce", type="blocked")), ("bounced", "blocked")),
+    ("sendgrid", sendgrid_post(sendgrid_said("bounce", type="blocked")), ("bounced", "blocked")),
     (
         "sendgrid",
-        sendgrid_post(_sendgrid("dropped", reason="Bounced Address")),
+        sendgrid_post(sendgrid_said("dropped", reason="Bounced Address")),
         ("bounced", "hard"),
     ),
     (
         "sendgrid",
-        sendgrid_post(_sendgrid("dropped", reason="Unsubscribed Address")),
+        sendgrid_post(sendgrid_said("dropped", reason="Unsubscribed Address")),
         ("complained", ""),
     ),
     (
         "sendgrid",
-        sendgrid_post(_sendgrid("dropped", reason="Invalid SMTPAPI header")),
+        sendgrid_post(sendgrid_said("dropped", reason="Invalid SMTPAPI header")),
         ("bounced", "blocked"),
     ),
-    ("sendgrid", sendgrid_post(_sendgrid("open")), None),
-    ("ses", ses_post(_ses("Delivery")), ("delivered", "")),
-    ("ses", ses_post(_ses("Delivery"), SignatureVersion="1"), ("delivered", "")),
-    ("ses", ses_post(_ses("Complaint")), ("complained", "")),
-    ("ses", ses_post(_ses("Complaint", complaint={"complaintFeedbackType": "not-spam"})), None),
-    ("ses", ses_post(_ses("DeliveryDelay")), ("delayed", "")),
-    ("ses", ses_post(_ses_bounce("Permanent", "NoEmail", status="5.1.1")), ("bounced", "hard")),
+    ("sendgrid", sendgrid_post(sendgrid_said("open")), None),
+    ("ses", ses_post(ses_said("Delivery")), ("delivered", "")),
+    ("ses", ses_post(ses_said("Delivery"), SignatureVersion="1"), ("delivered", "")),
+    ("ses", ses_post(ses_said("Complaint")), ("complained", "")),
+    ("ses", ses_post(ses_said("Complaint", complaint={"complaintFeedbackType": "not-spam"})), None),
+    ("ses", ses_post(ses_said("DeliveryDelay")), ("delayed", "")),
+    ("ses", ses_post(ses_bounce_said("Permanent", "NoEmail", status="5.1.1")), ("bounced", "hard")),
     (
         "ses",
-        ses_post(_ses_bounce("Permanent", "General", status="5.7.1", diagnosticCode="spam")),
+        ses_post(ses_bounce_said("Permanent", "General", status="5.7.1", diagnosticCode="spam")),
         ("bounced", "blocked"),
     ),
-    ("ses", ses_post(_ses_bounce("Transient", "MailboxFull")), ("bounced", "soft")),
-    ("ses", ses_post(_ses_bounce("Transient", "ContentRejected")), ("bounced", "blocked")),
-    ("ses", ses_post(_ses_bounce("Undetermined", "Undetermined")), ("bounced", "unclear")),
+    ("ses", ses_post(ses_bounce_said("Transient", "MailboxFull")), ("bounced", "soft")),
+    ("ses", ses_post(ses_bounce_said("Transient", "ContentRejected")), ("bounced", "blocked")),
+    ("ses", ses_post(ses_bounce_said("Undetermined", "Undetermined")), ("bounced", "unclear")),
     ("ses", ses_post("Successfully validated SNS topic"), None),
-    ("twilio", twilio_post(_twilio("delivered")), ("delivered", "")),
-    ("twilio", twilio_post(_twilio("undelivered", "30005")), ("bounced", "hard")),
-    ("twilio", twilio_post(_twilio("undelivered", "30003")), ("bounced", "soft")),
-    ("twilio", twilio_post(_twilio("failed", "30007")), ("bounced", "blocked")),
-    ("twilio", twilio_post(_twilio("failed", "99999")), ("bounced", "unclear")),
-    ("twilio", twilio_post(_twilio("failed", "21610")), ("complained", "")),
-    ("twilio", twilio_post(_twilio("sent")), None),
+    ("twilio", twilio_post(twilio_said("delivered")), ("delivered", "")),
+    ("twilio", twilio_post(twilio_said("undelivered", "30005")), ("bounced", "hard")),
+    ("twilio", twilio_post(twilio_said("undelivered", "30003")), ("bounced", "soft")),
+    ("twilio", twilio_post(twilio_said("failed", "30007")), ("bounced", "blocked")),
+    ("twilio", twilio_post(twilio_said("failed", "99999")), ("bounced", "unclear")),
+    ("twilio", twilio_post(twilio_said("failed", "21610")), ("complained", "")),
+    ("twilio", twilio_post(twilio_said("sent")), None),
 ]
 
 
@@ -324,7 +233,7 @@ def test_what_comes_in_ends_it_or_does_not(fields: dict[str, str], number: str |
 
 
 def test_twilios_signature_is_over_the_address_too() -> None:
-    post = twilio_post(_twilio("delivered"))
+    post = twilio_post(twilio_said("delivered"))
     other = Post(URL.replace(TOKEN, "x"), post.headers, post.body, NOW)
     assert READERS["twilio"].refusal(other, SECRETS["twilio"])
 
@@ -541,7 +450,7 @@ async def test_amazon_is_confirmed_after_its_signature_only(
     assert not any("Action" in one for one in fetched)
     assert (await outside.post(hook["url"], content=right.body)).status_code == 200
     assert fetched[-1] == where["SubscribeURL"]
-    event = json.dumps(_ses("Complaint")).replace(TOKEN, sent)
+    event = json.dumps(ses_said("Complaint")).replace(TOKEN, sent)
     post = ses_post(event, now)
     assert (await outside.post(hook["url"], content=post.body)).json()["taken"] == 1
     assert len(fetched) == 2, "the certificate is kept"

@@ -74,9 +74,6 @@ def lookup(wanted: str | None, having: Collection[str]) -> str | None:
         if found is not None:
             return found
         parts.pop()
-        if parts and len(parts[-1]) == 1:
-            # What is left of an extension or a private use.
-            parts.pop()
     return None
 
 
