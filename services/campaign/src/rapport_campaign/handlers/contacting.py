@@ -54,7 +54,7 @@ async def restrained(
     *,
     now: datetime,
 ) -> dict[str, Verdict]:
-    """The verdicts on messages, by send key, after the workspace's rules; keeps the facts of noes.
+    """The verdicts on messages, by send key, after the rules of their workspaces.
 
     What nobody planned for a campaign is transactional: no rule of these is about it.
     """
@@ -88,7 +88,7 @@ async def noted(
                 sent.append(_contact(one, persons.get(one.key), verdict.address))
         elif verdict.facts is not None:
             back.append(Withheld(one.key, verdict.reason, verdict.facts))
-    await contacts.add(tx, sent, EMAIL_CHANNEL, now)
+    await contacts.add(tx, sent, now)
     await withheld.note(tx, back, now)
 
 
@@ -114,6 +114,7 @@ def _contact(one: Claimed, person: Person | None, address: str) -> Contact:
         purpose=purpose,
         campaign_id=one.campaign_id if is_of_campaign else None,
         address=address,
+        channel=EMAIL_CHANNEL,
     )
 
 

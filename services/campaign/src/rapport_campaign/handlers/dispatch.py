@@ -14,6 +14,7 @@ from rapport_campaign.domain.delivery import Limits, Outcome, next_step
 from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
+from rapport_campaign.domain.suppressions import of_channel
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
@@ -170,7 +171,8 @@ class Dispatcher:
         ]
         # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
         await locks.own_addresses(tx, addresses)
-        listings = await suppression_list.listings(tx, addresses, EMAIL_CHANNEL)
+        listed = await suppression_list.at(tx, addresses)
+        listings = {one: of_channel(entries, EMAIL_CHANNEL) for one, entries in listed.items()}
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
