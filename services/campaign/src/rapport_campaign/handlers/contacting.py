@@ -243,11 +243,14 @@ async def _rivals(
 async def _uses(tx: AsyncConnection, candidates: list[Candidate], now: datetime) -> Uses:
     """When each cap that one of them counts for was used, by the person."""
     asked: dict[tuple[str, str, str], Asked] = {}
+    starts: dict[tuple[str, str, str], datetime] = {}
     for one in candidates:
         for cap in one.caps():
-            start = one.counted_since(cap, now)
+            place = (one.claimed.workspace, cap.id, one.clock.name)
+            if place not in starts:
+                starts[place] = one.counted_since(cap, now)
             asked[*one.owner, cap.id] = Asked(
-                *one.owner, start, cap.channel, cap.purpose, cap.at_most
+                *one.owner, starts[place], cap.channel, cap.purpose, cap.at_most
             )
     times = await contacts.counted(tx, list(asked.values()))
     return dict(zip(asked, times, strict=True))
