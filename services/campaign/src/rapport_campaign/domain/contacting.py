@@ -25,7 +25,6 @@ from rapport_campaign.domain.permission import (
 )
 from rapport_campaign.domain.quiet_hours import next_open
 from rapport_campaign.domain.zones import Clock
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 FIRST_WAY, LONGEST_WAY = 2.0, 600.0
 """Seconds for which a message gives way: ever longer, as the other may be far behind in its queue.
@@ -65,15 +64,10 @@ class Candidate:
         """(workspace, profile id) of who gets it, after merges."""
         return self.claimed.workspace, self.person.profile_id
 
-    @property
-    def channel(self) -> str:
-        """By which it goes."""
-        return EMAIL_CHANNEL
-
     def caps(self) -> Iterator[Cap]:
         """The caps that it counts for."""
         for cap in self.rules.caps:
-            if cap.is_about(self.channel, self.claimed.purpose):
+            if cap.is_about(self.claimed.channel, self.claimed.purpose):
                 yield cap
 
     def counted_since(self, cap: Cap, now: datetime) -> datetime:

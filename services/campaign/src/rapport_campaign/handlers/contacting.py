@@ -39,7 +39,6 @@ from rapport_campaign.store.contacts import Asked, Contact, ContactClass, Shared
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.rivalry import Ahead
 from rapport_campaign.store.withheld import Withheld
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 Persons = Mapping[MessageKey, Person]
 Held = Mapping[tuple[str, str], Campaign]
@@ -111,10 +110,10 @@ def _contact(one: Claimed, person: Person | None, address: str) -> Contact:
         workspace=one.workspace,
         profile_id=person.profile_id if person is not None else one.profile_id,
         send_key=one.send_key,
+        channel=one.channel,
         purpose=purpose,
         campaign_id=one.campaign_id if is_of_campaign else None,
         address=address,
-        channel=EMAIL_CHANNEL,
     )
 
 

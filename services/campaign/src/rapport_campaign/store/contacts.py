@@ -22,10 +22,9 @@ _ADD = text(
     "send_key, channel, purpose, "
     f"CAST(nullif(campaign, '') AS uuid), {_DIGEST.format('address')} FROM unnest("
     f"{packed_texts('workspaces')}, {packed_texts('profiles')}, {packed_texts('send_keys')}, "
-    f"{packed_texts('purposes')}, {packed_texts('campaigns')}, {packed_texts('addresses')}, "
-    f"{packed_texts('channels')}) "
-    "AS v(workspace, profile_id, send_key, purpose, campaign, address, channel) "
-    "ON CONFLICT DO NOTHING"
+    f"{packed_texts('channels')}, {packed_texts('purposes')}, {packed_texts('campaigns')}, "
+    f"{packed_texts('addresses')}) AS v(workspace, profile_id, send_key, channel, purpose, "
+    "campaign, address) ON CONFLICT DO NOTHING"
 )
 # By who the person is now: a merge has given the rows to the heir.
 _REMOVE = text(
@@ -72,10 +71,10 @@ class Contact:
     workspace: str
     profile_id: str
     send_key: str
+    channel: str
     purpose: ContactClass
     campaign_id: str | None
     address: str
-    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +110,10 @@ async def add(tx: AsyncConnection, contacts: Iterable[Contact], at: datetime) ->
         _ADD,
         {
             "at": at,
-            "channels": pack_texts([one.channel for one in ordered]),
             "workspaces": pack_texts([one.workspace for one in ordered]),
             "profiles": pack_texts([one.profile_id for one in ordered]),
             "send_keys": pack_texts([one.send_key for one in ordered]),
+            "channels": pack_texts([one.channel for one in ordered]),
             "purposes": pack_texts([one.purpose for one in ordered]),
             "campaigns": pack_texts([one.campaign_id or "" for one in ordered]),
             "addresses": pack_texts([one.address for one in ordered]),

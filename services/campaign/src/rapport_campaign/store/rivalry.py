@@ -51,5 +51,7 @@ async def ahead(
         },
     )
     for row in rows:
-        found.setdefault(row.send_key, []).append(Rivals(*tuple(row)[1:]))
+        found.setdefault(row.send_key, []).append(
+            Rivals(row.channel, row.purpose, row.number, row.priority)
+        )
     return found
