@@ -2,13 +2,15 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from rapport_campaign.domain.suppressions import EntryError, place_of, row_of
+from rapport_campaign.domain.suppressions import Entry, EntryError, of_channel, place_of, row_of
 
 ADA, BEN = "ada@example.com", "ben@example.com"
+NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
 
 async def added(scenario: Any, *addresses: str, **more: Any) -> int:
@@ -191,3 +193,16 @@ async def test_workspaces_and_scopes_are_apart(scenario: Any) -> None:
         422,
         "addresses.1.address",
     )
+
+
+def test_of_an_address_that_entry_counts_which_stops_more() -> None:
+    def entry(channel: str, purpose: str) -> Entry:
+        return Entry(
+            place_of(channel, ADA if channel != "sms" else "+491701234567", purpose), "x", "y", NOON
+        )
+
+    both = [entry("email", "promotion"), entry("all", "all"), entry("sms", "all")]
+    for order in (both, both[::-1]):
+        found = of_channel(order, "email")
+        assert {one: each.place.purpose for one, each in found.items()} == {ADA: "all"}
+    assert [*of_channel(both, "sms")] == [ADA, "+491701234567"]

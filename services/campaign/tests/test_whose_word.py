@@ -103,7 +103,7 @@ async def test_a_no_that_is_being_written_is_waited_for(scenario: Any) -> None:
     await scenario.started()
     await scenario.topics.person("p1", ADA)
     async with scenario.engine.begin() as tx:
-        await locks.share_addresses(tx, [("acme", ADA)])
+        await locks.own_addresses(tx, [("acme", ADA)])
         with pytest.raises(Exception, match="lock timeout"):
             await scenario.topics.person("p2", ADA, consent="withdrawn")
     assert await objections(scenario.ledger) == []

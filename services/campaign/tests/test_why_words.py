@@ -1,5 +1,6 @@
 """What the rules of a workspace say of one message, and the sentence that tells it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -157,6 +158,21 @@ def test_of_two_caps_that_are_used_up_the_one_that_holds_longer_is_told() -> Non
     service = candidate(ContactRules(caps=(DAILY,)), "service")
     assert capped(service, uses, NOON) is None
     assert capped(one, {}, NOON) is None
+
+
+def test_a_cap_of_a_channel_is_about_that_alone() -> None:
+    by_mail = msgspec.structs.replace(DAILY, channel="email", id="by-mail")
+    rules = ContactRules(caps=(by_mail, MONTHLY))
+    mail = candidate(rules)
+    text = replace(mail, claimed=replace(mail.claimed, channel="sms"))
+    assert [[cap.id for cap in one.caps()] for one in (mail, text)] == [
+        ["by-mail", "monthly"],
+        ["monthly"],
+    ]
+    uses = {("acme", "p1", "by-mail"): [NOON, NOON]}
+    assert capped(mail, uses, NOON) is not None
+    assert capped(text, uses, NOON) is None
+    assert gives_way(mail, {}, [Rivals("sms", "promotion", 2, 90)], NOON) is None
 
 
 def test_the_greater_priority_is_first_and_equals_stay_in_their_order() -> None:

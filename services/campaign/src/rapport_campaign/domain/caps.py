@@ -1,7 +1,7 @@
 """How often somebody is written to at most: caps of a workspace over what they were sent."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -120,11 +120,13 @@ def since(period: Period, now: datetime, clock: Clock) -> datetime:
     return _begin(period.this or "day", now, clock) if length is None else now - length
 
 
-def reached(cap: Cap, sent: Iterable[datetime], now: datetime, clock: Clock) -> Reached | None:
+def reached(cap: Cap, sent: Sequence[datetime], now: datetime, clock: Clock) -> Reached | None:
     """Whether a cap is used up by messages that it is about; None when one more may go.
 
     `sent` are their times since `since` or before, `now` among them for those just decided on.
     """
+    if len(sent) < cap.at_most:
+        return None
     start = since(cap.period, now, clock)
     is_rolling = cap.period.rolling is not None
     counted = sorted(

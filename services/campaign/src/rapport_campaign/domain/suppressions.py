@@ -1,6 +1,6 @@
 """The suppression list of a workspace: addresses that it writes to no more, whoever has them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -47,7 +47,7 @@ class Entry:
 
 
 Listings = Mapping[str, Entry]
-"""By address: what stands on the list for it, of the channel that is asked for; `all` first."""
+"""By address: what stands on the list for it, of one channel."""
 
 
 def place_of(channel: str, address: str, purpose: str) -> Place:
@@ -86,6 +86,17 @@ def row_of(values: Mapping[str, Any]) -> tuple[Place, str | None]:
     if reason is not None:
         reason = "".join(one if one.isprintable() else " " for one in reason)[:MAX_REASON].strip()
     return place_of(channel, given[column], purpose), reason or None
+
+
+def of_channel(entries: Iterable[Entry], channel: str) -> Listings:
+    """What of the list is about a channel: of two entries for an address that which stops more."""
+    found: dict[str, Entry] = {}
+    for one in entries:
+        known = found.get(one.place.address)
+        is_more = known is None or known.place.purpose != ANY_PURPOSE
+        if one.place.channel in {channel, ANY_CHANNEL} and is_more:
+            found[one.place.address] = one
+    return found
 
 
 def stops(entry: Entry | None, purpose: Purpose) -> bool:

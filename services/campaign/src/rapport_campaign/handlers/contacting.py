@@ -54,7 +54,7 @@ async def restrained(
     *,
     now: datetime,
 ) -> dict[str, Verdict]:
-    """The verdicts on messages, by send key, after the workspace's rules; keeps the facts of noes.
+    """The verdicts on messages, by send key, after the rules of their workspaces.
 
     What nobody planned for a campaign is transactional: no rule of these is about it. A webhook
     tells a program, and so nobody is written to.
@@ -246,11 +246,14 @@ async def _rivals(
 async def _uses(tx: AsyncConnection, candidates: list[Candidate], now: datetime) -> Uses:
     """When each cap that one of them counts for was used, by the person."""
     asked: dict[tuple[str, str, str], Asked] = {}
+    starts: dict[tuple[str, str, str], datetime] = {}
     for one in candidates:
         for cap in one.caps():
-            start = one.counted_since(cap, now)
+            place = (one.claimed.workspace, cap.id, one.clock.name)
+            if place not in starts:
+                starts[place] = one.counted_since(cap, now)
             asked[*one.owner, cap.id] = Asked(
-                *one.owner, start, cap.channel, cap.purpose, cap.at_most
+                *one.owner, starts[place], cap.channel, cap.purpose, cap.at_most
             )
     times = await contacts.counted(tx, list(asked.values()))
     return dict(zip(asked, times, strict=True))

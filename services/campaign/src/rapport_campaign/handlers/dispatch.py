@@ -23,7 +23,7 @@ from rapport_campaign.domain.permission import (
     decide,
 )
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
-from rapport_campaign.domain.suppressions import Listings
+from rapport_campaign.domain.suppressions import Listings, of_channel
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
@@ -216,9 +216,10 @@ class Dispatcher:
         ]
         # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
         await locks.own_addresses(tx, addresses)
+        listed = await suppression_list.at(tx, addresses)
         listings = {
-            channel: await suppression_list.listings(tx, addresses, channel)
-            for channel in sorted({one.channel for one in claimed})
+            channel: {one: of_channel(entries, channel) for one, entries in listed.items()}
+            for channel in {one.channel for one in claimed}
         }
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)

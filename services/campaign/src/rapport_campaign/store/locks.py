@@ -27,13 +27,8 @@ async def own_segment(tx: AsyncConnection, workspace: str, segment: str) -> None
     await tx.execute(_EXCLUSIVE, {"names": [f"segment\n{workspace}\n{segment}"]})
 
 
-async def share_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> None:
-    """While messages to (workspace, address) are marked `sending`, no suppression commits."""
-    await _share(tx, [f"address\n{workspace}\n{address}" for workspace, address in addresses])
-
-
 async def own_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> None:
-    """While somebody's no to (workspace, address) is written, no message there is marked."""
+    """Messages to (workspace, address) are marked, and noes of there are written, one by one."""
     names = [f"address\n{workspace}\n{address}" for workspace, address in addresses]
     if names:
         await tx.execute(_EXCLUSIVE, {"names": names})

@@ -1,6 +1,6 @@
 """The suppression list: putting addresses on it, taking them off, looking who is on it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.suppressions import Entry, Place
 from rapport_common.db import pack_texts, packed_texts
-from rapport_common.events.contact import ANY_CHANNEL
 
 # An entry about all stays so, whatever is added; one that was ended begins anew.
 _PUT = text(
@@ -121,35 +120,26 @@ async def page(
     return [Kept(_entry(row), row.ended_at, row.ended_by, row.ended_because) for row in rows]
 
 
-async def listings(
-    tx: AsyncConnection, addresses: Iterable[tuple[str, str]], channel: str
-) -> dict[str, Mapping[str, Entry]]:
-    """Per workspace: what stands on the list for these (workspace, address) on a channel.
-
-    Of two entries, one of which is of every channel, that which stops more.
-    """
+async def at(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> dict[str, list[Entry]]:
+    """Per workspace: what stands on the list for these (workspace, address), by any channel."""
     wanted = sorted(set(addresses))
-    found: dict[str, dict[str, Entry]] = {}
+    found: dict[str, list[Entry]] = {}
     if not wanted:
-        return dict(found)
+        return found
     rows = await tx.execute(
         text(
             f"SELECT workspace, {_COLUMNS} FROM campaign.suppressed_address "
-            "WHERE ended_at IS NULL AND channel IN (:channel, :any) AND (workspace, address) IN "
-            f"(SELECT * FROM unnest({packed_texts('workspaces')}, {packed_texts('addresses')})) "
-            "ORDER BY purpose DESC, channel"
+            "WHERE ended_at IS NULL AND (workspace, address) IN "
+            f"(SELECT * FROM unnest({packed_texts('workspaces')}, {packed_texts('addresses')}))"
         ),
         {
             "workspaces": pack_texts([one[0] for one in wanted]),
             "addresses": pack_texts([one[1] for one in wanted]),
-            "channel": channel,
-            "any": ANY_CHANNEL,
         },
     )
     for row in rows:
-        # `all` comes last, and so is what stays.
-        found.setdefault(row.workspace, {})[row.address] = _entry(row)
-    return dict(found)
+        found.setdefault(row.workspace, []).append(_entry(row))
+    return found
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
