@@ -133,6 +133,28 @@ async def test_who_has_not_agreed_to_texts_gets_none(scenario: Any, twilio: Twil
     assert twilio.taken == []
 
 
+async def test_a_number_on_the_suppression_list_gets_nothing(scenario: Any, twilio: Twilio) -> None:
+    await added(scenario.client, twilio)
+    path = await started(scenario)
+    listed = {"addresses": [{"channel": "sms", "address": NUMBER}]}
+    answer = await scenario.client.post("/v1/suppressions/add", json={**listed, "reason": "asked"})
+    assert answer.status_code == 200, answer.text
+    await entered(scenario, person([said("granted")]))
+    await scenario.turn()
+    one = await shown(scenario, path)
+    assert (one["state"], one["reason"]) == ("suppressed", "on the suppression list")
+    assert twilio.taken == []
+
+
+async def test_texts_count_for_caps_of_texts(scenario: Any, twilio: Twilio) -> None:
+    await added(scenario.client, twilio)
+    await started(scenario)
+    await entered(scenario, person([said("granted")]))
+    await scenario.turn()
+    rows = await scenario.ledger.query("SELECT channel FROM campaign.contact")
+    assert rows == [{"channel": "sms"}]
+
+
 async def test_wrong_credentials_fail_nobody(scenario: Any, twilio: Twilio) -> None:
     account = await added(scenario.client, twilio, secrets=twilio.wrong())
     path = await started(scenario)
@@ -202,6 +224,7 @@ async def test_a_program_is_told_by_a_webhook(scenario: Any) -> None:
     await scenario.turn()
     assert receiver.taken == [("p1", '{"name": "Ada"}')]
     assert (await shown(scenario, path))["to_address"] == "p1"
+    assert await scenario.ledger.query("SELECT * FROM campaign.contact") == []
     await receiver.stop()
 
 

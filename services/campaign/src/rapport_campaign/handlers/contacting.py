@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.channel_permission import WEBHOOK
 from rapport_campaign.domain.contact_rules import USUAL
 from rapport_campaign.domain.contacting import (
     Candidate,
@@ -55,7 +56,8 @@ async def restrained(
 ) -> dict[str, Verdict]:
     """The verdicts on messages, by send key, after the workspace's rules; keeps the facts of noes.
 
-    What nobody planned for a campaign is transactional: no rule of these is about it.
+    What nobody planned for a campaign is transactional: no rule of these is about it. A webhook
+    tells a program, and so nobody is written to.
     """
     found = dict(verdicts)
     candidates = await _candidates(tx, claimed, verdicts, persons, held, now=now)
@@ -83,7 +85,7 @@ async def noted(
         verdict = verdicts[one.send_key]
         if isinstance(verdict, Send):
             # A request may name nobody: it counts for nobody.
-            if one.kind != "test" and one.profile_id:
+            if one.kind != "test" and one.profile_id and one.channel != WEBHOOK:
                 sent.append(_contact(one, persons.get(one.key), verdict.address))
         elif verdict.facts is not None:
             back.append(Withheld(one.key, verdict.reason, verdict.facts))
@@ -129,7 +131,9 @@ async def _candidates(
     wanted = [
         (one, verdict.address, persons[one.key], held[one.workspace, one.campaign_id or ""])
         for one in claimed
-        if one.kind == "entry" and isinstance(verdict := verdicts[one.send_key], Send)
+        if one.kind == "entry"
+        and one.channel != WEBHOOK
+        and isinstance(verdict := verdicts[one.send_key], Send)
     ]
     if not wanted:
         return []
