@@ -136,7 +136,7 @@ async def test_who_has_not_agreed_to_texts_gets_none(scenario: Any, twilio: Twil
 async def test_a_number_on_the_suppression_list_gets_nothing(scenario: Any, twilio: Twilio) -> None:
     await added(scenario.client, twilio)
     path = await started(scenario)
-    listed = {"addresses": [{"channel": "sms", "address": NUMBER, "purpose": "promotion"}]}
+    listed = {"addresses": [{"channel": "sms", "address": NUMBER}]}
     answer = await scenario.client.post("/v1/suppressions/add", json={**listed, "reason": "asked"})
     assert answer.status_code == 200, answer.text
     await entered(scenario, person([said("granted")]))
@@ -224,6 +224,7 @@ async def test_a_program_is_told_by_a_webhook(scenario: Any) -> None:
     await scenario.turn()
     assert receiver.taken == [("p1", '{"name": "Ada"}')]
     assert (await shown(scenario, path))["to_address"] == "p1"
+    assert await scenario.ledger.query("SELECT * FROM campaign.contact") == []
     await receiver.stop()
 
 
