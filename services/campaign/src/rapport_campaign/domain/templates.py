@@ -112,7 +112,8 @@ class Snippet:
     reason: str
 
 
-@lru_cache(maxsize=256)
+# All languages of one are up to 2 MiB.
+@lru_cache(maxsize=16)
 def languages_of(kept: str) -> Mapping[str, Said]:
     """What a campaign says beside its own language, as it is kept with it (JSON)."""
     return msgspec.json.decode(kept, type=dict[str, Said])
