@@ -159,7 +159,7 @@ def _coupons() -> None:
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("expires_at", INSTANT),
+        sa.Column("expires_at", INSTANT, nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("send_key", sa.Text()),
         sa.Column("given_at", INSTANT),
