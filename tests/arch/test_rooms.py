@@ -44,6 +44,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     },
     "campaign": {
         "background.py": "its workers, by the half of the process that has them",
+        "channels": "the providers of all channels but e-mail, behind one contract",
         "fetching.py": "the HTTPS by which certificates of vendors come",
         "intake": "where mails come back: a mail server, and a look into a mailbox",
         "render": "mails of templates: pure, as the domain is",

@@ -38,6 +38,10 @@ ARRIVES = {
 SHOWS = {
     "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
+    "channels": [
+        *("ucs2", "sms", "settings.account_sid", "0.0795"),
+        *("paused", "Reply STOP to get no more", "is removed."),
+    ],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "computed-traits": [
         *(

@@ -27,11 +27,12 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.channels.http import Http
 from rapport_campaign.consumer import subscriptions
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
-from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
@@ -59,6 +60,7 @@ from rapport_common.kafka.batch import Record, Subscription
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
+from rapport_common.outside.addresses import networks
 from rapport_common.publisher import Publisher
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import (
@@ -301,7 +303,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 
 
 def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
-    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, settings)
+    http = Http(networks("127.0.0.0/8"))
+    carriers = Carriers(http, settings.provider_keys())
+    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, carriers, settings)
 
 
 def publisher() -> Publisher:
@@ -400,6 +404,7 @@ def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Ca
             return await sender._turn(Lane([connection], renderer), asyncio.Event())
         finally:
             await connection.close()
+            await sender._carriers.http.close()
 
     return once
 
@@ -420,15 +425,25 @@ def settled(ledger: Ledger) -> Callable[..., Any]:
 
 
 @pytest.fixture
+async def carriers() -> AsyncIterator[Carriers]:
+    """What speaks to providers, which are on this machine."""
+    settings = quick_settings(1, webhook_networks="127.0.0.0/8")
+    one = Carriers(Http(settings.own_networks()), settings.provider_keys())
+    yield one
+    await one.http.close()
+
+
+@pytest.fixture
 def api(
+    *,
     engine: AsyncEngine,
     renderer: Renderer,
     database_url: str,
     topics: Topics,  # they tell of the segment
     dns: Dns,
+    carriers: Carriers,
 ) -> FastAPI:
     app = patient_app("campaign")
-    arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
     listening = listeners(publisher(), EVENT_KEY, OFFICE)
     settings = quick_settings(
@@ -436,8 +451,11 @@ def api(
         trusted_proxies="10.0.0.0/8",
         dns_servers=f"127.0.0.1:{dns.port}",
         spf_include="_spf.mail.example",
+        webhook_networks="127.0.0.0/8",
+        database_url=database_url,
+        segment_wait_seconds=0.2,
     )
-    add_routes(app, *routers(engine, listening, renderer, arrivals, settings))
+    add_routes(app, *routers(engine, listening, renderer, carriers, settings))
     add_routes(app, ledger_routes(engine, CampaignLedger, counted))
     return app
 

@@ -16,7 +16,6 @@ from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.segments import Arrivals
 from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
@@ -506,15 +505,17 @@ async def test_the_links_of_a_test_send_change_nothing(scenario: Any) -> None:
     assert await scenario.ledger.query("SELECT * FROM campaign.suppression") == []
 
 
-async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scenario: Any) -> None:
+async def test_people_get_a_page_while_the_database_is_away(
+    renderer: Any, scenario: Any, carriers: Any
+) -> None:
     """Nobody listens at the port: each answer is a page, and says when to come again."""
     url = "postgresql://nobody@127.0.0.1:1/none"
     away = create_engine(url, application="away")
-    arrivals = Arrivals(away, url, seconds=1)
+    settings = quick_settings(1, database_url=url, segment_wait_seconds=1)
     app = patient_app("campaign")
     publisher = Publisher("campaign", EVENTS, EVENT_KEY)
     listening = listeners(publisher, EVENT_KEY, renderer.office)
-    add_routes(app, *routers(away, listening, renderer, arrivals, quick_settings(1)))
+    add_routes(app, *routers(away, listening, renderer, carriers, settings))
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as visitor:

@@ -64,6 +64,7 @@ async def test_money_is_a_number_and_a_missing_time_is_nothing(one: Renderer) ->
     computed = ComputedState(orders=1, revenue={"EUR": "120.50"})
     known = State(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
     mail = Composer(OFFICE).compose(replace(job(1, html), state=known), NOW)
+    assert isinstance(mail, Mail)
     assert b"VIP 120.50 121.5 []" in mail.data
     (same,) = await one.compose([replace(job(1, html), state=known)], NOW, until=soon())
     assert isinstance(same, Mail)

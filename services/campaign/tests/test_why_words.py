@@ -183,7 +183,7 @@ def test_a_message_gives_way_where_a_cap_has_no_room_for_both(
 ) -> None:
     one = candidate(ContactRules(caps=(DAILY,)))
     uses = {("acme", "p1", "daily"): [NOON - timedelta(hours=1)] * used}
-    ahead = [Rivals(purpose, number, 90) for purpose, number in rivals]
+    ahead = [Rivals("email", purpose, number, 90) for purpose, number in rivals]
     found = gives_way(one, uses, ahead, NOON)
     assert (found is not None) == waits
     if found is not None:

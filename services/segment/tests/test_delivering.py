@@ -23,9 +23,10 @@ from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common import clock
 from rapport_common.events.activity import ProfileActivity
+from rapport_common.outside.addresses import networks
+from rapport_common.outside.signed_posts import SECRET, signed
 from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_segment.domain import webhooks as rules
-from rapport_segment.domain.addresses import networks
 from rapport_segment.domain.room import EACH, OF_A_WORKSPACE
 from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.handlers.activity import Judging
@@ -115,7 +116,7 @@ async def test_entries_and_exits_are_posted_signed(shop: Shop) -> None:
             at = datetime.fromtimestamp(
                 int(one.headers["webhook-timestamp"]), tz=clock.now().tzinfo
             )
-            expected = rules.signed(one.id, at, one.body, [made["secret"]])
+            expected = signed(one.id, at, one.body, [made["secret"]])
             assert one.headers["webhook-signature"] == dict(expected)["webhook-signature"]
         shown = await shop.shown(made)
         assert (shown["waiting"], shown["dead"], shown["failures"]) == (0, 0, 0)
@@ -347,9 +348,9 @@ async def test_a_dump_has_no_secret_and_they_are_sealed_anew_by_a_new_key(
         new = (await shop.client.post(path, json={"overlap_hours": 1})).json()["secret"]
         dump = await kept(engine)
         for secret in (made["secret"], new):
-            assert secret.removeprefix(rules.SECRET) not in dump
-            assert base64.b64decode(secret.removeprefix(rules.SECRET)).hex() not in dump
-        assert rules.SECRET not in dump
+            assert secret.removeprefix(SECRET) not in dump
+            assert base64.b64decode(secret.removeprefix(SECRET)).hex() not in dump
+        assert SECRET not in dump
         assert await shop.sender.seal_anew() == 0
         # The next key: with the one before, all is sealed anew; then that one can go.
         both, later = SecretKeys((NEXT_KEY, WEBHOOK_KEY)), SecretKeys((NEXT_KEY,))
@@ -360,7 +361,7 @@ async def test_a_dump_has_no_secret_and_they_are_sealed_anew_by_a_new_key(
         await shop.post()
         [came] = to.came
         at = datetime.fromtimestamp(int(came.headers["webhook-timestamp"]), tz=clock.now().tzinfo)
-        expected = dict(rules.signed(came.id, at, came.body, [new, made["secret"]]))
+        expected = dict(signed(came.id, at, came.body, [new, made["secret"]]))
         assert came.headers["webhook-signature"] == expected["webhook-signature"]
         # A secret that counts no more is not kept.
         shop.late = timedelta(hours=2)
@@ -380,7 +381,7 @@ async def test_a_secret_of_before_is_sealed_and_one_without_its_key_holds_back_p
         await shop.post()
         assert len(to.came) == 1
         assert await shop.sender.seal_anew() == 1
-        assert rules.SECRET not in await kept(engine)
+        assert SECRET not in await kept(engine)
         # The key is lost: nothing is posted that nobody could check, and the operator is told.
         shop.sender = Sender(engine, shop.poster, SecretKeys((NEXT_KEY,)), shop.now)
         assert await shop.sender.seal_anew() == 0
@@ -413,7 +414,7 @@ async def test_secrets_are_rotated_with_two_signatures(shop: Shop) -> None:
         await shop.post()
         both, one = to.came
         at = datetime.fromtimestamp(int(both.headers["webhook-timestamp"]), tz=clock.now().tzinfo)
-        expected = dict(rules.signed(both.id, at, both.body, [new, made["secret"]]))
+        expected = dict(signed(both.id, at, both.body, [new, made["secret"]]))
         assert both.headers["webhook-signature"] == expected["webhook-signature"]
         assert len(one.headers["webhook-signature"].split()) == 1
 
@@ -445,7 +446,7 @@ KILLED = """
 import asyncio, sys
 from rapport_common.db import create_engine
 from rapport_common.testing.credentials import WEBHOOK_KEY
-from rapport_segment.domain.addresses import networks
+from rapport_common.outside.addresses import networks
 from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.posting import Poster
 from rapport_segment.sender import Sender

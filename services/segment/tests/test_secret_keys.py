@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from rapport_common.outside.signed_posts import new_secret
 from rapport_common.testing.credentials import KEY_SETTINGS, WEBHOOK_KEY
 from rapport_segment.domain.secret_keys import (
     KEY_BYTES,
@@ -15,7 +16,6 @@ from rapport_segment.domain.secret_keys import (
     SecretKeys,
     place_of,
 )
-from rapport_segment.domain.webhooks import new_secret
 from rapport_segment.settings import Settings
 
 KEYS = st.lists(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.events.membership import Membership
-from rapport_segment.domain.addresses import UnusableUrlError, is_allowed, networks, require_usable
+from rapport_common.outside.addresses import UnusableUrlError, is_allowed, networks, require_usable
+from rapport_common.outside.signed_posts import new_secret, signed
 from rapport_segment.domain.webhooks import (
     MOST_ASKED_FOR,
     MOST_PAUSE,
@@ -21,8 +22,6 @@ from rapport_segment.domain.webhooks import (
     after_failure,
     body_of,
     message_id,
-    new_secret,
-    signed,
     verdict,
 )
 

@@ -29,6 +29,7 @@ from rapport_cli import (
     events,
     groups,
     imports,
+    inbox,
     jobs,
     ledger,
     lists,
@@ -45,6 +46,7 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    providers,
     quality,
     quarantine,
     replays,
@@ -109,6 +111,9 @@ app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(sender_domains.app, name="sender-domain")
+app.add_typer(providers.app, name="provider")
+app.add_typer(providers.sms, name="sms")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")

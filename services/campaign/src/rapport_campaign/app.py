@@ -9,9 +9,9 @@ from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -49,10 +49,9 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.relay()
     works = Works(process.engine, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
-    process.workers += background(process.engine, publisher, lanes, settings)
+    carriers = Carriers.of(settings)
+    process.workers += background(process.engine, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
-    url = settings.database_url.get_secret_value()
-    arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    process.routers += routers(process.api_engine, listening, reader, arrivals, settings)
+    process.routers += routers(process.api_engine, listening, reader, carriers, settings)
     return process.api()

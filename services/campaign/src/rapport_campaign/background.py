@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
@@ -15,9 +17,17 @@ from rapport_common.runtime import Worker
 
 
 def background(
-    engine: AsyncEngine, publisher: Publisher, lanes: Sequence[Renderer], settings: Settings
+    engine: AsyncEngine,
+    publisher: Publisher,
+    lanes: Sequence[Renderer],
+    carriers: Carriers,
+    settings: Settings,
 ) -> list[Worker]:
-    """The workers; each of `lanes` renders for one lane of the sender."""
+    """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
     dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at)
-    sender = Sender(engine, dispatcher, lanes, settings)
-    return [sender, Upkeep(engine), *intakes(engine, publisher, settings)]
+    return [
+        Sender(engine, dispatcher, lanes, carriers, settings),
+        Keeper(engine, carriers),
+        Upkeep(engine),
+        *intakes(engine, publisher, settings),
+    ]

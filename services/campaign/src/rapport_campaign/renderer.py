@@ -23,6 +23,7 @@ from rapport_campaign.domain.model import Campaign, Claimed, Content, State
 from rapport_campaign.render.authoring import Draft, Made, Piecework, looked_at, made
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.preview import Sight, View, seen
+from rapport_campaign.render.saying import Spoken
 from rapport_campaign.render.templates import Problem, TemplateError, problems
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS
 
@@ -89,6 +90,7 @@ class _Answer(msgspec.Struct, frozen=True):
     """What comes back for one job or template."""
 
     mail: Mail | None = None
+    said: Spoken | None = None
     problems: list[Problem] = []
     made: Made | None = None
     sight: Sight | None = None
@@ -99,7 +101,7 @@ class RendererError(RuntimeError):
     """A renderer can't be started."""
 
 
-Answer = Mail | Refusal
+Answer = Mail | Spoken | Refusal
 NotYet = Literal["not yet"]
 NOT_YET: NotYet = "not yet"
 
@@ -283,7 +285,7 @@ def _refusal(answer: _Answer) -> Refusal:
 def _outcome(answer: _Answer | None) -> Answer | NotYet:
     if answer is None:
         return NOT_YET
-    return answer.mail or Refusal(answer.refused or "not rendered")
+    return answer.mail or answer.said or Refusal(answer.refused or "not rendered")
 
 
 def _hung(error: BaseException) -> str:
@@ -345,7 +347,8 @@ def _answered(batch: _Batch, asked: _Asked, composer: Composer) -> _Answer:
             asked.language,
             asked.coupon,
         )
-        return _Answer(mail=composer.compose(job, batch.now))
+        found = composer.compose(job, batch.now)
+        return _Answer(said=found) if isinstance(found, Spoken) else _Answer(mail=found)
     except TemplateError as error:
         return _Answer(refused=error.told)
     except Exception as error:  # noqa: BLE001 - one mail, and the next is none of its business

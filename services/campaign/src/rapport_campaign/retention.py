@@ -11,6 +11,8 @@ from rapport_common.retention import Retention
 # Longer than any topic keeps records: an end can't outlive its beginning in the log.
 ENTRIES_KEPT = timedelta(days=7)
 
+UNSEEN_KEPT = timedelta(days=7)
+"""Items of inboxes that nobody is shown any more."""
 # A file of codes goes when its job has read it; one whose job was cancelled, later.
 FILES_KEPT = timedelta(days=7)
 
@@ -25,6 +27,7 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("contact", "at", LONGEST_KEPT),
         Retention("withheld", "at", LONGEST_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
         KEPT,
     ]

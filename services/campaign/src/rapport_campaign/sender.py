@@ -17,10 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome, moments
 from rapport_campaign.domain.model import Link
+from rapport_campaign.domain.parcels import INBOX
+from rapport_campaign.handlers import inbox, parcels
+from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.render.compose import Job, Mail
+from rapport_campaign.render.saying import Spoken
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
@@ -56,11 +60,13 @@ class Sender:
         engine: AsyncEngine,
         dispatcher: Dispatcher,
         renderers: Sequence[Renderer],
+        carriers: Carriers,
         settings: Settings,
     ) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
         self._renderers = renderers
+        self._carriers = carriers
         self._settings = settings
         self._server = smtp_server(settings)
         self._signer = Signer(settings.secret_keys())
@@ -140,10 +146,11 @@ class Sender:
         self, batch: Batch, lane: Lane, claimed_at: float, stop: asyncio.Event
     ) -> None:
         results: list[Result] = []
+        said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._server.timeout)
         # What is not rendered by then goes back.
-        mails = await self._compose(batch, lane.renderer, claimed_at + render, results)
+        mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
         hand_over = _HandOver(claimed_at + begin, stop, mails, results)
         # A body is begun one time-out after its mail at the latest, and answered in another one.
         until = claimed_at + begin + self._server.timeout
@@ -152,14 +159,61 @@ class Sender:
                 for one in lane.connections[: len(mails)]:
                     group.create_task(hand_over.work(one, until))
         hand_over.give_back()
+        for takers, some in parcels.ready(said, results).items():
+            await self._carry(takers, some, results)
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
             raise UnreachableError(hand_over.unreachable)
 
+    async def _carry(
+        self, group: parcels.Group, some: Sequence[parcels.Ready], results: list[Result]
+    ) -> None:
+        """Let providers take what is no e-mail, as many as they may; an inbox is our own.
+
+        It raises nothing for a database that is away: what else the batch came to would be lost.
+        """
+        try:
+            async with self._engine.begin() as tx:
+                if group[1] == INBOX:
+                    await inbox.put_all(tx, [parcels.item(group[0], one) for one in some])
+                    admission = None
+                else:
+                    admission = await self._carriers.admit(tx, *group, len(some))
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            log.warning("messages not carried, they are given back", error=error)
+            results += [Result(job, NOT_TRIED, clock.now()) for job, _ in some]
+            return
+        if admission is None:
+            results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
+            return
+        going = parcels.assigned(some, admission, results)
+        carried = await asyncio.gather(
+            *(self._carriers.carry(account, parcel) for _, account, parcel in going)
+        )
+        results += parcels.results_of([job for job, _, _ in going], carried)
+        await self._note(carried)
+
+    async def _note(self, carried: Sequence[Carried]) -> None:
+        try:
+            async with self._engine.begin() as tx:
+                await self._carriers.note(tx, carried)
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            # The ledger has what became of them; what is lost is how the accounts stand.
+            log.warning("providers' answers not kept", error=error)
+
     async def _compose(
-        self, batch: Batch, renderer: Renderer, until: float, results: list[Result]
+        self,
+        batch: Batch,
+        renderer: Renderer,
+        until: float,
+        results: list[Result],
+        said: list[tuple[Job, Spoken]],
     ) -> list[tuple[Job, Mail]]:
-        """The mails of a batch; what can't be one is a result already."""
+        """The mails of a batch; what is said otherwise is in `said`, what can't be is a result."""
         mails: list[tuple[Job, Mail]] = []
         with metrics.RENDER_DURATION.time():
             answers = await renderer.compose(batch.jobs, clock.now(), until=until)
@@ -168,6 +222,9 @@ class Sender:
                 mails.append((job, self._signer.signed(job.claimed.workspace, answer)))
                 # A signature takes a millisecond: others have their turn between two of them.
                 await asyncio.sleep(0)
+                continue
+            if isinstance(answer, Spoken):
+                said.append((job, answer))
                 continue
             outcome = Outcome("failed", answer.reason) if isinstance(answer, Refusal) else NOT_TRIED
             results.append(Result(job, outcome, clock.now()))

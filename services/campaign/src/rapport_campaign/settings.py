@@ -7,10 +7,12 @@ from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_val
 
 from rapport_campaign.domain.delivery import Limits
 from rapport_campaign.domain.mailboxes import Mailbox
+from rapport_campaign.domain.provider_keys import ProviderKeys
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
 from rapport_campaign.render.compose import Office
+from rapport_common.outside.addresses import Network, networks
 from rapport_common.settings import ProxiedSettings, PurposeKey, key_bytes
 
 
@@ -22,6 +24,11 @@ class Settings(ProxiedSettings):
     signing_keys: SecretStr = Field(
         description="Under which private keys of sender domains are kept, the newest first, commas "
         "between."
+    )
+    webhook_networks: str = Field(
+        default="",
+        description="Private networks (CIDR, comma separated) that providers and webhooks may be "
+        "in; else none.",
     )
     dns_servers: str = Field(
         default="",
@@ -107,6 +114,12 @@ class Settings(ProxiedSettings):
         servers(value)
         return value
 
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_own_networks(cls, value: str) -> str:
+        networks(value)
+        return value
+
     @field_validator("signing_keys")
     @classmethod
     def _are_keys(cls, value: SecretStr) -> SecretStr:
@@ -156,6 +169,14 @@ class Settings(ProxiedSettings):
     def secret_keys(self) -> SigningKeys:
         """The keys under which private keys of sender domains are kept."""
         return SigningKeys.read(self.signing_keys.get_secret_value())
+
+    def provider_keys(self) -> ProviderKeys:
+        """The keys under which secrets of accounts with providers are kept."""
+        return ProviderKeys.read(self.signing_keys.get_secret_value())
+
+    def own_networks(self) -> list[Network]:
+        """The private networks that may be spoken to."""
+        return networks(self.webhook_networks)
 
     def limits(self) -> Limits:
         """How long a send may take, and how often it is tried."""

@@ -6,18 +6,15 @@ environment not used, and of an answer nothing but its status is kept.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import httpcore
 import httpx
-from typing_extensions import override
 
-from rapport_segment.domain.addresses import Network, is_allowed
+from rapport_common.outside.addresses import Network
+from rapport_common.outside.connecting import ForbiddenAddressError, Guarded
 from rapport_segment.domain.webhooks import Answer
 
 CONNECT_SECONDS = 5.0
@@ -26,10 +23,6 @@ MOST_SECONDS = 15.0
 
 _TIMEOUTS = {"connect": CONNECT_SECONDS, "read": 10.0, "write": 10.0, "pool": 10.0}
 _CONNECTIONS, _IDLE, _IDLE_SECONDS = 128, 32, 20.0
-
-
-class ForbiddenAddressError(httpcore.ConnectError):
-    """A name that leads to a private network."""
 
 
 class Poster:
@@ -78,44 +71,9 @@ class Poster:
                 max_connections=_CONNECTIONS,
                 max_keepalive_connections=_IDLE,
                 keepalive_expiry=_IDLE_SECONDS,
-                network_backend=_Guarded(self._own),
+                network_backend=Guarded(self._own),
             )
         return self._pool
-
-
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to what a name leads to, if all of that is allowed."""
-
-    def __init__(self, own: Sequence[Network]) -> None:
-        self._own = own
-        self._plain = httpcore.AnyIOBackend()
-
-    @override
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await _addresses(host, port)
-        if not addresses or not all(is_allowed(one, self._own) for one in addresses):
-            message = "its name leads to a private network, or nowhere"
-            raise ForbiddenAddressError(message)
-        for one in addresses[:-1]:
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._plain.connect_tcp(one, port, timeout, local_address)
-        return await self._plain.connect_tcp(addresses[-1], port, timeout, local_address)
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> timedelta | None:

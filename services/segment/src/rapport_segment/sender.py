@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.outside.signed_posts import signed
 from rapport_segment import metrics
 from rapport_segment.domain import webhooks as rules
 from rapport_segment.domain.room import ALL, EACH, Place, rooms
@@ -156,7 +157,7 @@ class Sender:
             # As if nobody were there: it waits, and its operator is told why.
             await self._note(post, Answer(error=str(error)))
             return
-        headers = rules.signed(message_id, now, body, secrets)
+        headers = signed(message_id, now, body, secrets)
         started = time.monotonic()
         answer = await self._poster.post(post.to.url, [*_HEADERS, *headers], body)
         metrics.POST_DURATION.observe(time.monotonic() - started)

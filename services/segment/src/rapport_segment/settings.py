@@ -2,8 +2,8 @@
 
 from pydantic import Field, SecretStr, field_validator
 
+from rapport_common.outside.addresses import Network, networks
 from rapport_common.settings import PurposeKey, ServiceSettings
-from rapport_segment.domain.addresses import Network, networks
 from rapport_segment.domain.secret_keys import SecretKeys
 
 

@@ -6,19 +6,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
+from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import suppression_routes
 from rapport_campaign.api.templates import template_routes
+from rapport_campaign.api.texting import texting_routes
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
+from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
@@ -50,24 +54,28 @@ def routers(
     engine: AsyncEngine,
     listening: Listeners,
     renderer: Renderer,
-    arrivals: Arrivals,
+    carriers: Carriers,
     settings: Settings,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links.
 
-    `listening` are made by `listeners`.
+    `listening` are made by `listeners`; `carriers` carry what is no e-mail.
     """
     tracker, preferences, opt_ins, outcomes = listening
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     return [
-        operator_routes(engine, renderer, arrivals),
+        operator_routes(engine, renderer, Arrivals.of(engine, settings)),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
         template_routes(engine, renderer),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
+        provider_routes(engine, carriers),
+        texting_routes(engine),
+        inbox_routes(engine, renderer.office),
+        inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
         suppression_routes(engine),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_campaign.api.models import PoolName
+from rapport_campaign.api.words import PoolName
 from rapport_campaign.domain.coupons import FileFormat, Pool
 from rapport_campaign.handlers import coupons as use
 from rapport_campaign.store import coupons as store

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_campaign.api.models import Line, Recipient, Subject, Template
 from rapport_campaign.api.operator import known_id
+from rapport_campaign.api.words import Line, Recipient, Subject, Template
 from rapport_campaign.domain.model import Kind, MessageState
 from rapport_campaign.handlers import messages
 from rapport_campaign.handlers.messages import Meant

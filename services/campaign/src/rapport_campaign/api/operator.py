@@ -9,12 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from rapport_campaign.api.campaign_bodies import CampaignChange, NewCampaign
 from rapport_campaign.api.models import (
     CampaignBrief,
-    CampaignChange,
     CampaignView,
     MessageView,
-    NewCampaign,
     PolicyBody,
     PolicyChange,
     TestSend,
@@ -91,13 +90,14 @@ def _create_route(
         """Make a draft on a segment that there is; a template that can't be read, or names what
         is not there, is refused.
         """
-        await require_usable(renderer, body.model_dump())
+        given = body.fields()
+        await require_usable(renderer, given)
         campaign = Campaign(
             workspace=caller.workspace,
             campaign_id=str(uuid.uuid4()),
             state="draft",
             created_at=clock.now(),
-            **body.fields(),
+            **given,
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign import pages
-from rapport_campaign.api.models import Line, Recipient
 from rapport_campaign.api.preference_pages import chosen_language
 from rapport_campaign.api.public import READ, Door, PageRoute, answered, fields_of, unknown_link
+from rapport_campaign.api.words import Line, Recipient
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns

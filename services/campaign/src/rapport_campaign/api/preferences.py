@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_campaign.api.models import Line, Recipient
+from rapport_campaign.api.words import Line, Recipient
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.topics import MAX_TOPICS, Topic, TopicsError, checked

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from rapport_campaign.api.models import Line, SegmentId, Subject, Template
+from rapport_campaign.api.words import Line, SegmentId, Subject, Template
 from rapport_campaign.domain.languages import language_tag
 from rapport_campaign.domain.model import CampaignState
 from rapport_campaign.domain.snippets import NAME

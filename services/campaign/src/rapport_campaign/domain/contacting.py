@@ -25,7 +25,6 @@ from rapport_campaign.domain.permission import (
 )
 from rapport_campaign.domain.quiet_hours import next_open
 from rapport_campaign.domain.zones import Clock
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 FIRST_WAY, LONGEST_WAY = 2.0, 600.0
 """Seconds for which a message gives way: ever longer, as the other may be far behind in its queue.
@@ -38,6 +37,7 @@ Uses = dict[tuple[str, str, str], list[datetime]]
 class Rivals(NamedTuple):
     """Messages of campaigns of greater priority to the same person that are due and not here."""
 
+    channel: str
     purpose: Purpose
     number: int
     priority: int
@@ -67,7 +67,7 @@ class Candidate:
     def caps(self) -> Iterator[Cap]:
         """The caps that it counts for."""
         for cap in self.rules.caps:
-            if cap.is_about(EMAIL_CHANNEL, self.claimed.purpose):
+            if cap.is_about(self.claimed.channel, self.claimed.purpose):
                 yield cap
 
     def counted_since(self, cap: Cap, now: datetime) -> datetime:
@@ -139,7 +139,7 @@ def gives_way(
     They may be suppressed for something else, so it waits, and is looked at again.
     """
     for cap in one.caps():
-        ahead = [each for each in rivals if cap.is_about(EMAIL_CHANNEL, each.purpose)]
+        ahead = [each for each in rivals if cap.is_about(each.channel, each.purpose)]
         taken = [now] * sum(each.number for each in ahead)
         if taken and reached(cap, [*uses.get((*one.owner, cap.id), ()), *taken], now, one.clock):
             seconds = min(FIRST_WAY * 2.0 ** min(one.claimed.waits, 20), LONGEST_WAY)

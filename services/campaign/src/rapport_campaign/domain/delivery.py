@@ -32,12 +32,31 @@ def moments(lease: float, timeout: float) -> tuple[float, float]:
     return begin / 2, begin
 
 
+Fault = Literal["account", "vendor", "pace"]
+"""Whose fault it was, if not the message's. `account`: its credentials, its balance, its settings,
+so nothing will go by it until somebody has mended that. `vendor`: away, or broken. `pace`: it asks
+for fewer messages a second.
+"""
+Contact = Literal["dead", "opted_out", "unsuitable"]
+"""What is known of an address now. `dead`: nobody has it any more. `opted_out`: its owner has told
+the provider to be left alone. `unsuitable`: it takes nothing of this channel, as a landline.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one attempt. Only `uncertain` leaves open whether the mail was taken."""
+    """The end of one attempt. Only `uncertain` leaves open whether the mail was taken.
+
+    `provider_id`: by what the provider knows what it has taken. `wait`: seconds for which it asks
+    to be left alone.
+    """
 
     result: Result
     reason: str | None = None
+    provider_id: str | None = None
+    wait: float = 0.0
+    fault: Fault | None = None
+    contact: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +73,14 @@ def next_step(
     outcome: Outcome, *, attempt: int, max_attempts: int, first_delay: float, jitter: float
 ) -> Step:
     """The row after an attempt. `attempt` counts from 1; `jitter` is in [0, 1)."""
-    reason = _clean(outcome.reason)
+    reason = said(outcome.reason)
     if outcome.result == "released":
-        return Step("planned", reason, RELEASE_SECONDS, counts=False)
+        return Step("planned", reason, max(RELEASE_SECONDS, outcome.wait), counts=False)
     if outcome.result == "retry":
         if attempt >= max_attempts:
             return Step("failed", f"gave up after {attempt} attempts: {reason}")
-        return Step("planned", reason, backoff(attempt, first_delay, jitter))
+        delay = max(backoff(attempt, first_delay, jitter), outcome.wait)
+        return Step("planned", reason, delay)
     return Step(outcome.result, reason)
 
 
@@ -70,7 +90,7 @@ def backoff(attempt: int, first_delay: float, jitter: float) -> float:
     return delay * (0.5 + jitter)
 
 
-def _clean(reason: str | None) -> str | None:
+def said(reason: str | None) -> str | None:
     """Servers say anything: no NUL (Postgres refuses it), no lone surrogates, and not a novel."""
     if reason is None:
         return None

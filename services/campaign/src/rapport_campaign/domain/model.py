@@ -42,7 +42,8 @@ class Campaign:
 
     `job`: the one that plans for those who were in the segment at the start. What it says may be
     that of a version of a template; `languages` has it in others (JSON, see `domain.templates`),
-    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`).
+    `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`). `content`: what
+    it says by a channel other than e-mail, as JSON of templates by the names of their parts.
     `priority`: 0 to 100, the greater goes first. `quiet_hours` in place of the workspace's.
     `topic_purpose`: what the topic stood for when it was chosen.
     """
@@ -72,6 +73,8 @@ class Campaign:
     languages: str = "{}"
     utm: str = "{}"
     coupon_pool: str | None = None
+    channel: str = EMAIL_CHANNEL
+    content: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class NewMessage:
     state: Literal["planned", "suppressed", "uncertain"] = "planned"
     reason: str | None = None
     traceparent: str | None = None
+    channel: str = EMAIL_CHANNEL
 
     @property
     def send_key(self) -> str:
@@ -135,6 +139,7 @@ class Claimed:
     waits: int
     traceparent: str | None
     waited: timedelta
+    channel: str = EMAIL_CHANNEL
 
     @property
     def key(self) -> MessageKey:

@@ -13,11 +13,14 @@ from rapport_common.events.kinds import PHONE
 from rapport_common.events.reserved import CONSENT_UPDATED
 
 SOURCE = "campaign"
+MOST_ID = 200
+MESSAGE_SENT = "Message Sent"
+"""By a channel that is no e-mail; `channel` says which."""
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
 BOUNCED, COMPLAINED, REPLIED = "Email Bounced", "Email Complained", "Email Replied"
 
 
-def identity(state: State | None, address: str) -> Identifier:
+def identity(state: State | None, address: str, channel: str = EMAIL_CHANNEL) -> Identifier:
     """A person's strongest identifier; the address a mail went to when nothing else is known.
 
     One and no more: two identifiers in an event would claim that they are the same person, and
@@ -27,6 +30,9 @@ def identity(state: State | None, address: str) -> Identifier:
         values = state.values(kind) if state is not None else []
         if values:
             return (kind, values[0])
+    if channel != EMAIL_CHANNEL:
+        # Of whom nothing else is known than where the message went.
+        return (ANONYMOUS_ID, f"{channel}:{address}"[:MOST_ID])
     return (EMAIL, normal_email(address))
 
 
@@ -55,16 +61,27 @@ def event(
 
 
 def sent(
-    workspace: str, who: Identifier, send_key: str, campaign_id: str | None, at: datetime
+    workspace: str,
+    who: Identifier,
+    send_key: str,
+    campaign_id: str | None,
+    at: datetime,
+    *,
+    channel: str = EMAIL_CHANNEL,
 ) -> Event:
-    """The mail was taken by the server."""
+    """The mail was taken by the server, or the message of another channel by its provider."""
+    is_mail = channel == EMAIL_CHANNEL
     return event(
         workspace=workspace,
         who=who,
-        name=SENT,
+        name=SENT if is_mail else MESSAGE_SENT,
         message_id=f"sent-{send_key}",
         at=at,
-        properties={"campaign_id": campaign_id, "send_key": send_key},
+        properties={
+            "campaign_id": campaign_id,
+            "send_key": send_key,
+            "channel": None if is_mail else channel,
+        },
     )
 
 

@@ -166,7 +166,7 @@ def promotion(
     refusals: list[str] = []
     for one in addresses:
         refusal = (
-            _listed(one.value, PROMOTION, listings)
+            listed(one.value, PROMOTION, listings)
             or _refusal(
                 consents.get((one.value, PROMOTION)),
                 suppressions.get((one.value, PROMOTION)),
@@ -189,7 +189,7 @@ def promotion(
     if policy.writes_unasked and not objects and not state.omitted_consent:
         usable = [one for one in addresses if _unverified(one, policy) is None]
         return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
-    return _no(refusals[0], addresses[0].value, listings)
+    return no_to(refusals[0], addresses[0].value, listings)
 
 
 def consents_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], ConsentState]:
@@ -278,12 +278,13 @@ def _unverified(address: Address, policy: PermissionPolicy) -> str | None:
     return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
 
 
-def _listed(address: str, purpose: Purpose, listings: Listings) -> str | None:
+def listed(address: str, purpose: Purpose, listings: Listings) -> str | None:
+    """Why an address gets nothing for a purpose, if it stands on the suppression list."""
     return LISTED if stops(listings.get(address), purpose) else None
 
 
-def _no(refusal: str, address: str, listings: Listings) -> Suppress:
-    """A no, with what stands on the suppression list if it comes from there."""
+def no_to(refusal: str, address: str, listings: Listings) -> Suppress:
+    """The no of a refusal, with what stands on the suppression list if it comes from there."""
     entry: Entry | None = listings.get(address)
     if refusal != LISTED or entry is None:
         return Suppress(refusal)
@@ -304,8 +305,8 @@ def _to_given(
         return Suppress(NO_ADDRESS)
     if kind == "test":
         return Send(address)
-    if _listed(address, SERVICE, listings):
-        return _no(LISTED, address, listings)
+    if listed(address, SERVICE, listings):
+        return no_to(LISTED, address, listings)
     if (address, SERVICE) in suppressions:
         return Suppress(SUPPRESSED)
     known = addresses_of(state) if state is not None else []
@@ -319,9 +320,9 @@ def _service(addresses: list[Address], suppressions: Suppressions, listings: Lis
     """Service mail tells of the person: it goes where a trusted source says that they are."""
     if not addresses:
         return Suppress(NO_ADDRESS)
-    open_to = [one for one in addresses if not _listed(one.value, SERVICE, listings)]
+    open_to = [one for one in addresses if not listed(one.value, SERVICE, listings)]
     if not open_to:
-        return _no(LISTED, addresses[0].value, listings)
+        return no_to(LISTED, addresses[0].value, listings)
     free = [one for one in open_to if (one.value, SERVICE) not in suppressions]
     for one in free:
         if one.verified:

@@ -111,6 +111,7 @@ def _message(
         workspace=campaign.workspace,
         kind="entry",
         purpose=campaign.purpose,
+        channel=campaign.channel,
         campaign_id=campaign.campaign_id,
         occasion=entry.entry_id,
         profile_id=profile_id,

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.asking import Asked, asked_of
 from rapport_campaign.domain.permission import objections_of
-from rapport_campaign.store import contacts, locks, objections, people
+from rapport_campaign.store import contacts, inbox, locks, objections, people
 from rapport_campaign.store.objections import Said
 from rapport_campaign.store.people import FOLLOWER
 from rapport_common import clock
@@ -40,7 +40,16 @@ async def on_activity(
     # Whoever sends to one of them has committed by now, or waits and will find the heir.
     await contacts.give(tx, heirs)
     await locks.own_addresses(tx, await objections.replace(tx, said))
+    await _inherited(tx, [record.value for record in batch])
     return asked
+
+
+async def _inherited(tx: AsyncConnection, told: Sequence[ProfileActivity]) -> None:
+    """What the one profile was shown in its app the other sees, when both are one person."""
+    merged = {(one.workspace, one.profile_id): None for one in told if one.merged_into}
+    if merged:
+        for (workspace, old), heir in (await people.resolve(tx, list(merged))).items():
+            await inbox.inherit(tx, workspace, old, heir)
 
 
 def _heard(

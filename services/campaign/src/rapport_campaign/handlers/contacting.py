@@ -39,7 +39,6 @@ from rapport_campaign.store.contacts import Asked, Contact, ContactClass, Shared
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.rivalry import Ahead
 from rapport_campaign.store.withheld import Withheld
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 Persons = Mapping[MessageKey, Person]
 Held = Mapping[tuple[str, str], Campaign]
@@ -88,7 +87,7 @@ async def noted(
                 sent.append(_contact(one, persons.get(one.key), verdict.address))
         elif verdict.facts is not None:
             back.append(Withheld(one.key, verdict.reason, verdict.facts))
-    await contacts.add(tx, sent, EMAIL_CHANNEL, now)
+    await contacts.add(tx, sent, now)
     await withheld.note(tx, back, now)
 
 
@@ -111,6 +110,7 @@ def _contact(one: Claimed, person: Person | None, address: str) -> Contact:
         workspace=one.workspace,
         profile_id=person.profile_id if person is not None else one.profile_id,
         send_key=one.send_key,
+        channel=one.channel,
         purpose=purpose,
         campaign_id=one.campaign_id if is_of_campaign else None,
         address=address,

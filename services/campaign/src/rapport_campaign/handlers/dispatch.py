@@ -10,10 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, next_step
 from rapport_campaign.domain.model import Claimed, MessageKey, Person, Purpose, State
-from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
+from rapport_campaign.domain.permission import (
+    PermissionPolicy,
+    Send,
+    Suppress,
+    Suppressions,
+    Verdict,
+    decide,
+)
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
+from rapport_campaign.domain.suppressions import Listings
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
@@ -170,13 +179,23 @@ class Dispatcher:
         ]
         # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
         await locks.own_addresses(tx, addresses)
-        listings = await suppression_list.listings(tx, addresses, EMAIL_CHANNEL)
+        listings = {
+            channel: await suppression_list.listings(tx, addresses, channel)
+            for channel in sorted({one.channel for one in claimed})
+        }
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
         now = clock.now()
         return {
-            one.send_key: decide(
+            one.send_key: self._by_channel(
+                one,
+                persons.get(one.key),
+                policies.get(one.workspace, PermissionPolicy()),
+                suppressions.get(one.workspace, {}),
+                listings[one.channel].get(one.workspace, {}),
+            )
+            or decide(
                 kind=one.kind,
                 purpose=one.purpose,
                 to_address=one.to_address,
@@ -186,10 +205,34 @@ class Dispatcher:
                 suppressions=suppressions.get(one.workspace, {}),
                 now=now,
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
-                listings=listings.get(one.workspace, {}),
+                listings=listings[one.channel].get(one.workspace, {}),
             )
             for one in claimed
         }
+
+    @staticmethod
+    def _by_channel(
+        one: Claimed,
+        person: Person | None,
+        policy: PermissionPolicy,
+        suppressions: Suppressions,
+        listings: Listings,
+    ) -> Verdict | None:
+        """The verdict on what is no e-mail; None for e-mail."""
+        if one.channel == EMAIL_CHANNEL:
+            return None
+        if one.kind == "test":
+            return Send(one.to_address or "")
+        return decide_by(
+            one.channel,
+            purpose=one.purpose,
+            waited=one.waited,
+            person=person,
+            policy=policy,
+            suppressions=suppressions,
+            now=clock.now(),
+            listings=listings,
+        )
 
     def _ending(self, result: Result) -> Ending:
         step = next_step(
@@ -222,6 +265,9 @@ async def _persons(
 
 
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
+    if claimed.channel != EMAIL_CHANNEL:
+        known = person.state if person is not None else None
+        return [] if known is None else [one.value for one in points_of(known, claimed.channel)]
     if claimed.kind != "entry":
         return [normal_email(claimed.to_address or "")]
     if person is None or person.state is None:
@@ -272,6 +318,7 @@ def _state(person: Person | None) -> State | None:
 
 def _sent_event(result: Result) -> tuple[Event, str | None]:
     job, claimed = result.job, result.job.claimed
-    who = own_events.identity(job.state, job.address)
-    key, campaign_id = claimed.send_key, claimed.campaign_id
-    return own_events.sent(claimed.workspace, who, key, campaign_id, result.at), claimed.traceparent
+    who = own_events.identity(job.state, job.address, claimed.channel)
+    what = (claimed.workspace, who, claimed.send_key, claimed.campaign_id, result.at)
+    told = own_events.sent(*what, channel=claimed.channel)
+    return told, claimed.traceparent

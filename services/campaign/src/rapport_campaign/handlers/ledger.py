@@ -10,7 +10,6 @@ from rapport_campaign.domain.model import NewMessage
 from rapport_campaign.store import ledger, people, plan
 from rapport_campaign.store.moves import Move
 from rapport_campaign.tables import SCHEMA
-from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.kafka.store import ConsumerStore, add_tallies, read_tallies
 
 PLANNED_TALLY = "messages_planned"
@@ -28,7 +27,7 @@ async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
     """
     told = list(moved)
     for one in told:
-        metrics.MESSAGES.labels(EMAIL_CHANNEL, one.after).inc()
+        metrics.MESSAGES.labels(one.channel, one.after).inc()
         if one.after == "suppressed":
             metrics.SUPPRESSED.labels(one.reason).inc()
     await ledger.add(tx, told)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.addresses import envelope_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
 from rapport_campaign.handlers.authoring import filled, require_coupons
 from rapport_campaign.handlers.ledger import count, write_plan
@@ -18,6 +19,7 @@ from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
 from rapport_campaign.store.ledger import SECTIONS, Place
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 
 SAID = {"subject", "html", "text"}
 """What a campaign says by itself, or by a template."""
@@ -82,6 +84,7 @@ async def change(
         raise ConflictError(message, details={"state": campaign.state})
     if "segment_id" in changes:
         await require_living(tx, workspace, changes["segment_id"])
+    _require_fitting(campaign, changes)
     if campaign.template_id is not None and changes.keys() & SAID and "template_id" not in changes:
         message = (
             f"Campaign {campaign_id} says what template {campaign.template_id} says: change that, "
@@ -134,6 +137,7 @@ async def send_test(
     campaign = await require(tx, workspace, campaign_id)
     if campaign.state == "archived":
         raise _archived(campaign)
+    to = to_of(campaign, to)
     if profile_id is not None:
         person = (await people.load(tx, [(workspace, profile_id)])).get((workspace, profile_id))
         if person is None:
@@ -147,6 +151,7 @@ async def send_test(
         occasion=occasion,
         profile_id=profile_id or "",
         to_address=to,
+        channel=campaign.channel,
     )
     await count(tx, await write_plan(tx, [test]))
     return test
@@ -156,6 +161,9 @@ async def _on_topic(tx: AsyncConnection, campaign: Campaign) -> Campaign:
     """The campaign with what its topic stands for now; InvalidRequestError when there is none."""
     if campaign.topic is None:
         return replace(campaign, topic_purpose=None)
+    if campaign.channel != EMAIL_CHANNEL:
+        message = f"topic: what people choose among is about mails, and this is {campaign.channel}."
+        raise InvalidRequestError(message, details={"field": "topic"})
     topics = await topics_of(tx, campaign.workspace)
     found = next((one for one in topics if one.id == campaign.topic), None)
     if found is None:
@@ -163,6 +171,27 @@ async def _on_topic(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         message = f"topic: there is no topic {campaign.topic} of mails; there are {known}."
         raise InvalidRequestError(message, details={"field": "topic", "known": known})
     return replace(campaign, topic_purpose=found.purpose)
+
+
+def to_of(campaign: Campaign, to: str) -> str:
+    """Where a test of a campaign goes; InvalidRequestError for what is no address of e-mail."""
+    if campaign.channel != EMAIL_CHANNEL:
+        return to.strip()
+    address = normal_email(to)
+    if envelope_address(address) is None:
+        message = "must be one address such as `ada@example.com`"
+        problems = [{"path": "to", "message": message}]
+        raise InvalidRequestError(f"to {message}", details={"problems": problems})
+    return address
+
+
+def _require_fitting(campaign: Campaign, changes: Mapping[str, Any]) -> None:
+    """What a campaign says is said by its channel: a mail has no content, all else no page."""
+    is_mail = campaign.channel == EMAIL_CHANNEL
+    for name in ("content",) if is_mail else ("from_address", "subject", "html", "text"):
+        if changes.get(name) is not None:
+            message = f"{name} is not for {campaign.channel}."
+            raise InvalidRequestError(message, details={"path": name})
 
 
 async def messages(

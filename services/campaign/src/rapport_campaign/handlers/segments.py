@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.segments import Segment, nearest, refusal
+from rapport_campaign.settings import Settings
 from rapport_campaign.store import segments
 from rapport_common.errors import InvalidRequestError
 from rapport_common.listening import listen
@@ -60,6 +62,12 @@ class Arrivals:
         self._seconds = seconds
         self._waiting: set[asyncio.Event] = set()
         self._line: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, engine: AsyncEngine, settings: Settings) -> Self:
+        """As long as an operator has set."""
+        url = settings.database_url.get_secret_value()
+        return cls(engine, url, settings.segment_wait_seconds)
 
     async def wait_for(self, workspace: str, segment_id: str) -> None:
         """Return when the segment is known, or can't be expected any more: then ask again."""

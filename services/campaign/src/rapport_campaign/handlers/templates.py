@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rapport_campaign.render.authoring import Made
+from rapport_campaign.render.saying import templates
 from rapport_campaign.render.templates import Problem
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, names
 from rapport_campaign.renderer import Refusal, Renderer, Source
@@ -18,10 +19,13 @@ async def require_usable(
 ) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
-    `wanted` has them by field (`subject`, `html`, `text`); one that is missing is not looked at.
-    `of_request`: of a single message, whose templates see other variables.
+    `wanted` has them by field (`subject`, `html`, `text`, those of `content`); one that is missing
+    is not looked at. `of_request`: of a single message, whose templates see other variables.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
+    if wanted.get("content"):
+        inside = templates(wanted["content"])
+        given += [(f"content.{place}", text) for place, text in inside.items()]
     sources = [Source(text, html=field == "html", of_request=of_request) for field, text in given]
     found = await renderer.check(sources)
     problems = [

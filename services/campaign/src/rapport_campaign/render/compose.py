@@ -18,8 +18,10 @@ from rapport_campaign.domain.utm import Utm, with_utm
 from rapport_campaign.domain.utm import read as read_utm
 from rapport_campaign.render.html import has_link, with_links, with_pixel, with_way_out
 from rapport_campaign.render.mime import Letter, mail_bytes
+from rapport_campaign.render.saying import Spoken, spoken
 from rapport_campaign.render.templates import MAX_COMPILED, rendered, require_known
 from rapport_campaign.render.words import as_text
+from rapport_common.events.contact import EMAIL_CHANNEL
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
 TEST_HEADER = "X-Rapport-Test"
@@ -81,8 +83,15 @@ class Composer:
         self._bounce_domain = office.bounce_domain
         self._reply_domain = office.reply_domain
 
-    def compose(self, job: Job, now: datetime) -> Mail:
-        """The mail of a job; TemplateError when its template and its person don't go together."""
+    def compose(self, job: Job, now: datetime) -> Mail | Spoken:
+        """The mail of a job; TemplateError when its template and its person don't go together.
+
+        By another channel than e-mail it is what the campaign says there.
+        """
+        if job.campaign is not None and job.campaign.channel != EMAIL_CHANNEL:
+            named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
+            known = person_variables(job.state, job.address) | {"campaign": named}
+            return spoken(job.campaign.content or "{}", known)
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
         if job.content is not None:

@@ -104,6 +104,21 @@ CONTACTS = Rows(
 )
 
 
+INBOX = Rows(
+    "campaign.inbox_item",
+    "what our app has shown to you",
+    "campaign.inbox_item t",
+    {"item_id": "uuid"},
+    {
+        "item": "t.item_id::text",
+        **plain("title", "body", "url", "created_at", "expires_at", "read_at"),
+        "data": "CAST(t.data AS text)",
+    },
+    _MINE,
+    documents=frozenset({"data"}),
+)
+
+
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it."""
     return [
@@ -117,6 +132,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         OBJECTIONS,
         CONTACTS,
         _suppressed_addresses(recogniser),
+        INBOX,
         _preferences(recogniser),
         _opt_ins(recogniser),
         _preference_links(recogniser),

@@ -17,7 +17,7 @@ _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
     "archived_at, job, template_id::text AS template_id, template_version, "
-    "languages, utm, coupon_pool, priority, "
+    "languages, utm, coupon_pool, priority, channel, content::text AS content, "
     "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose"
 )
 _quiet = msgspec.json.Decoder(Quiet)
@@ -25,11 +25,12 @@ _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
     "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
-    "priority, quiet_hours, topic, topic_purpose) "
+    "priority, quiet_hours, topic, topic_purpose, channel, content) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
     ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
-    ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose)"
+    ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose, "
+    ":channel, CAST(:content AS json))"
 )
 
 
@@ -129,7 +130,8 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
             "template_version = :template_version, languages = :languages, "
             "utm = :utm, coupon_pool = :coupon_pool, "
             "priority = :priority, quiet_hours = CAST(:quiet_hours AS json), topic = :topic, "
-            "topic_purpose = :topic_purpose "
+            "topic_purpose = :topic_purpose, channel = :channel, "
+            "content = CAST(:content AS json) "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
         _written(campaign),

@@ -19,11 +19,12 @@ _DIGEST = "substring(sha256(convert_to({0}, 'UTF8')) FOR 16)"
 _ADD = text(
     "INSERT INTO campaign.contact (workspace, profile_id, at, send_key, channel, purpose, "
     "campaign_id, address) SELECT workspace, profile_id, CAST(:at AS timestamptz), "
-    "send_key, CAST(:channel AS text), purpose, "
+    "send_key, channel, purpose, "
     f"CAST(nullif(campaign, '') AS uuid), {_DIGEST.format('address')} FROM unnest("
     f"{packed_texts('workspaces')}, {packed_texts('profiles')}, {packed_texts('send_keys')}, "
-    f"{packed_texts('purposes')}, {packed_texts('campaigns')}, {packed_texts('addresses')}) "
-    "AS v(workspace, profile_id, send_key, purpose, campaign, address) ON CONFLICT DO NOTHING"
+    f"{packed_texts('channels')}, {packed_texts('purposes')}, {packed_texts('campaigns')}, "
+    f"{packed_texts('addresses')}) AS v(workspace, profile_id, send_key, channel, purpose, "
+    "campaign, address) ON CONFLICT DO NOTHING"
 )
 # By who the person is now: a merge has given the rows to the heir.
 _REMOVE = text(
@@ -70,6 +71,7 @@ class Contact:
     workspace: str
     profile_id: str
     send_key: str
+    channel: str
     purpose: ContactClass
     campaign_id: str | None
     address: str
@@ -99,7 +101,7 @@ class Shared:
     days: int
 
 
-async def add(tx: AsyncConnection, contacts: Iterable[Contact], channel: str, at: datetime) -> None:
+async def add(tx: AsyncConnection, contacts: Iterable[Contact], at: datetime) -> None:
     """Note what is marked `sending`."""
     ordered = sorted(contacts, key=lambda one: (one.workspace, one.profile_id, one.send_key))
     if not ordered:
@@ -108,10 +110,10 @@ async def add(tx: AsyncConnection, contacts: Iterable[Contact], channel: str, at
         _ADD,
         {
             "at": at,
-            "channel": channel,
             "workspaces": pack_texts([one.workspace for one in ordered]),
             "profiles": pack_texts([one.profile_id for one in ordered]),
             "send_keys": pack_texts([one.send_key for one in ordered]),
+            "channels": pack_texts([one.channel for one in ordered]),
             "purposes": pack_texts([one.purpose for one in ordered]),
             "campaigns": pack_texts([one.campaign_id or "" for one in ordered]),
             "addresses": pack_texts([one.address for one in ordered]),

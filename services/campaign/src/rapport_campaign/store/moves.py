@@ -20,7 +20,7 @@ WAY = "queue, needed_version, waits"
 """What it takes to send it, until it has ended."""
 TOLD = (
     "workspace, send_key, kind, coalesce(campaign_id::text, '') AS campaign, "
-    "CAST(:before AS text) AS before, state AS after, reason"
+    "CAST(:before AS text) AS before, state AS after, reason, channel"
 )
 """What is returned of each row that moved, of a query that knows its state."""
 
@@ -35,6 +35,7 @@ class Move(NamedTuple):
     before: MessageState | None
     after: MessageState
     reason: str | None
+    channel: str
 
     @property
     def key(self) -> MessageKey:

@@ -9,17 +9,17 @@ from rapport_campaign.domain.model import ONLY_STEP, Claimed, NewMessage
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.store.moves import FIXED, TOLD, Move, moves
 from rapport_common.db import pack_texts, packed_texts
-from rapport_common.events.contact import EMAIL_CHANNEL
 
 # A key is taken once for ever. Who finds it being taken waits, and all take them in one order.
 _WRITE = text(
-    "WITH v AS (SELECT now() AS planned_at, CAST(:step AS text) AS step, "
-    "CAST(:channel AS text) AS channel, * FROM unnest("
+    "WITH v AS (SELECT now() AS planned_at, CAST(:step AS text) AS step, * FROM unnest("
+    f"{packed_texts('channels')}, "
     f"{packed_texts('workspaces')}, {packed_texts('send_keys')}, {packed_texts('kinds')}, "
     f"{packed_texts('queues')}, {packed_texts('purposes')}, CAST(:campaigns AS uuid[]), "
     f"{packed_texts('occasions')}, {packed_texts('profiles')}, CAST(:versions AS bigint[]), "
     "CAST(:addresses AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
-    "CAST(:traces AS text[])) AS u(workspace, send_key, kind, queue, purpose, campaign_id, "
+    "CAST(:traces AS text[])) AS u(channel, workspace, send_key, "
+    "kind, queue, purpose, campaign_id, "
     "occasion, profile_id, needed_version, to_address, state, reason, traceparent)), "
     "new AS (INSERT INTO campaign.send (workspace, send_key, planned_at) "
     "SELECT workspace, send_key, planned_at FROM v ORDER BY workspace, send_key "
@@ -58,6 +58,7 @@ _CLAIM = text(
     f"{_QUEUES} "
     "SELECT p.workspace, p.send_key, p.kind, p.purpose, p.campaign_id::text AS campaign_id, "
     "p.occasion, p.profile_id, p.needed_version, p.to_address, p.attempt, p.waits, p.traceparent, "
+    "p.channel, "
     "now() - p.planned_at AS waited "
     "FROM (SELECT * FROM queues ORDER BY express <> :express_first, workspace <= "
     "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "
@@ -103,7 +104,7 @@ async def write(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Mov
         {
             "before": None,
             "step": ONLY_STEP,
-            "channel": EMAIL_CHANNEL,
+            "channels": pack_texts([one.channel for one in wanted]),
             "workspaces": pack_texts([one.workspace for one in wanted]),
             "send_keys": pack_texts([one.send_key for one in wanted]),
             "kinds": pack_texts([one.kind for one in wanted]),

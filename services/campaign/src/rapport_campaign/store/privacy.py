@@ -69,6 +69,11 @@ CONTACTS = Found(
     "DELETE FROM campaign.contact WHERE ctid IN (SELECT ctid FROM campaign.contact "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
+INBOX = Found(
+    "campaign.inbox_item",
+    "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -103,6 +108,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         OBJECTIONS,
         CONTACTS,
         _suppressed_addresses(recogniser),
+        INBOX,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

@@ -10,7 +10,7 @@ from rapport_campaign.domain.contacting import Rivals
 from rapport_common.db import pack_texts, packed_texts
 
 _AHEAD = text(
-    "SELECT v.send_key, p.purpose, count(*) AS number, max(c.priority) AS priority "
+    "SELECT v.send_key, p.channel, p.purpose, count(*) AS number, max(c.priority) AS priority "
     f"FROM unnest({packed_texts('workspaces')}, {packed_texts('profiles')}, "
     f"{packed_texts('priorities')}, {packed_texts('keys')}) "
     "AS v(workspace, profile_id, priority, send_key) "
@@ -19,7 +19,7 @@ _AHEAD = text(
     f"AND p.send_key <> ALL ({packed_texts('here')}) "
     "JOIN campaign.campaign c ON c.workspace = p.workspace AND c.campaign_id = p.campaign_id "
     "AND c.state = 'running' AND c.priority > CAST(v.priority AS int) "
-    "GROUP BY v.send_key, p.purpose"
+    "GROUP BY v.send_key, p.channel, p.purpose"
 )
 
 
@@ -51,5 +51,7 @@ async def ahead(
         },
     )
     for row in rows:
-        found.setdefault(row.send_key, []).append(Rivals(row.purpose, row.number, row.priority))
+        found.setdefault(row.send_key, []).append(
+            Rivals(row.channel, row.purpose, row.number, row.priority)
+        )
     return found

@@ -62,7 +62,7 @@ _SETTLE = text(
     "WHERE m.workspace = v.workspace AND m.send_key = v.send_key AND m.planned_at = k.planned_at "
     "AND m.token = CAST(:token AS uuid) AND m.state = 'uncertain' "
     "AND v.state IN ('sent', 'failed') RETURNING m.workspace, m.send_key, m.kind, "
-    "coalesce(m.campaign_id::text, ''), CAST(:before AS text), m.state, m.reason"
+    "coalesce(m.campaign_id::text, ''), CAST(:before AS text), m.state, m.reason, m.channel"
 )
 _EXPIRE = text(
     "WITH gone AS (DELETE FROM campaign.sending WHERE lease_until < clock_timestamp() "

@@ -39,7 +39,7 @@ _AGAIN = text(
     f"needed_version, due_at) SELECT {FIXED}, CASE WHEN kind = 'entry' THEN NULL ELSE to_address "
     "END, attempt, :reason, CASE WHEN kind = 'entry' THEN campaign_id::text ELSE '' END, 0, now() "
     "FROM gone) SELECT workspace, send_key, kind, coalesce(campaign_id::text, ''), "
-    "CAST(:before AS text), 'planned', CAST(:reason AS text) FROM gone"
+    "CAST(:before AS text), 'planned', CAST(:reason AS text), channel FROM gone"
 )
 
 

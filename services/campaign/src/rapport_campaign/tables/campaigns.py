@@ -48,6 +48,9 @@ Table(
     Column("languages", Text, nullable=False, server_default=text("'{}'")),
     Column("utm", Text, nullable=False, server_default=text("'{}'")),
     Column("coupon_pool", Text),
+    Column("channel", Text, nullable=False, server_default=text("'email'")),
+    # What it says by a channel that is no e-mail: templates by the names of their parts.
+    Column("content", JSON),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),

@@ -5,8 +5,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from rapport_common import secret_keys
+from rapport_common.outside.signed_posts import SECRET
 from rapport_common.secret_keys import KEY_BYTES, NONCE_BYTES, SealedSecretError
-from rapport_segment.domain.webhooks import SECRET
 
 __all__ = ["KEY_BYTES", "NONCE_BYTES", "SealedSecretError", "SecretKeys", "place_of"]
 

@@ -13,9 +13,9 @@ from rapport_common import clock
 from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
-from rapport_segment.domain.addresses import Network, UnusableUrlError, require_usable
+from rapport_common.outside.addresses import Network, UnusableUrlError, require_usable
+from rapport_common.outside.signed_posts import SECRET_BYTES, new_secret
 from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys
-from rapport_segment.domain.webhooks import SECRET_BYTES, new_secret
 from rapport_segment.handlers.sealing import sealed, secrets_of
 from rapport_segment.handlers.segments import require as require_segment
 from rapport_segment.store import deliveries, webhooks

@@ -1,0 +1,1 @@
+"""What goes to addresses that somebody else has named: where it may go, and how it is signed."""

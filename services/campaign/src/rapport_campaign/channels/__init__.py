@@ -1,0 +1,1 @@
+"""The channels beside e-mail, each behind one contract: a parcel goes in, an outcome comes out."""

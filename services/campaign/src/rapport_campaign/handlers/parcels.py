@@ -1,0 +1,66 @@
+"""What is no e-mail, from a rendered message to what the ledger keeps of it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import cast
+from uuid import UUID
+
+from rapport_campaign.domain.accounts import ProviderAccount
+from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.inbox import InboxItem
+from rapport_campaign.domain.parcels import Channel, Notification, Parcel
+from rapport_campaign.domain.saying import content_of, lacking
+from rapport_campaign.handlers.carrying import Admission, Carried
+from rapport_campaign.handlers.dispatch import Result
+from rapport_campaign.render.compose import Job
+from rapport_campaign.render.saying import Spoken
+from rapport_common import clock
+
+Ready = tuple[Job, Parcel]
+Group = tuple[str, Channel]
+"""Those that the same accounts may take: a workspace and a channel."""
+
+
+def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[Group, list[Ready]]:
+    """The parcels by who may take them; what says nothing to its person is a result already."""
+    found: defaultdict[Group, list[Ready]] = defaultdict(list)
+    for job, one in said:
+        channel = cast("Channel", job.claimed.channel)
+        missing = lacking(channel, one.parts)
+        if missing is not None:
+            reason = f"template: {missing} is empty for this person"
+            results.append(Result(job, Outcome("failed", reason), clock.now()))
+            continue
+        content = content_of(channel, one.parts, one.parameters)
+        parcel = Parcel(job.claimed.send_key, job.address, content)
+        found[job.claimed.workspace, channel].append((job, parcel))
+    return found
+
+
+def assigned(
+    some: Sequence[Ready], admission: Admission, results: list[Result]
+) -> list[tuple[Job, ProviderAccount, Parcel]]:
+    """Who takes which; those for whom there is nobody now go back, and wait as long as is said."""
+    takers = [account for account, count in admission.granted for _ in range(count)]
+    waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)
+    results += [Result(job, waits, clock.now()) for job, _ in some[len(takers) :]]
+    return [(job, taker, parcel) for (job, parcel), taker in zip(some, takers, strict=False)]
+
+
+def item(workspace: str, ready: Ready) -> InboxItem:
+    """What an app shows of a message; its id is that of the message, so that there is one."""
+    _, parcel = ready
+    told = parcel.content
+    if not isinstance(told, Notification):
+        message = f"an inbox takes a Notification, not a {type(told).__name__}"
+        raise TypeError(message)
+    item_id = str(UUID(hex=parcel.message_id[:32]))
+    now = clock.now()
+    return InboxItem(
+        workspace, item_id, parcel.address, told.title, told.body, now, told.url, told.data
+    )
+
+
+def results_of(jobs: Sequence[Job], carried: Sequence[Carried]) -> list[Result]:
+    """What became of each, as the ledger keeps it."""
+    return [Result(job, one.outcome, one.at) for job, one in zip(jobs, carried, strict=True)]

@@ -1,0 +1,138 @@
+"""Which mails of a batch were begun: what a kill of the sender leaves behind on its own machine.
+
+The database says what a sender has in its hands, and not how far it has got: a write for each mail
+would cost more than the mail. A byte for each in a file that is mapped into memory costs nothing
+and outlives the process, as the kernel keeps it. So whoever comes after a kill finds what was never
+begun, and that goes on; what was begun may be out. A file of before a restart of the machine
+says nothing, since the last bytes may not have reached the disk.
+
+The file is locked (flock) while its process lives, also a frozen one: nobody else reads it then.
+"""
+
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from rapport_campaign.domain.model import MessageKey
+from rapport_common import logging
+
+log = logging.get(__name__)
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_SUFFIX = ".batch"
+_NOT_YET, _BEGUN = ord("-"), ord("+")
+_LINE = b"\n"
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A message of a batch, and for whom it was planned."""
+
+    workspace: str
+    send_key: str
+    profile_id: str
+
+    @property
+    def key(self) -> MessageKey:
+        """Its place."""
+        return (self.workspace, self.send_key)
+
+
+class _Head(msgspec.Struct, frozen=True):
+    boot: str
+    token: str
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a sender that is dead had in its hands under a token, and had not begun."""
+
+    token: str
+    untouched: list[Entry]
+    path: Path
+
+
+class Page:
+    """One batch under way."""
+
+    def __init__(self, begun: "mmap.mmap | None", start: int) -> None:
+        self._begun = begun
+        self._start = start
+
+    def begin(self, place: int) -> None:
+        """The message at this place of the batch is begun; before a byte of it leaves."""
+        if self._begun is not None:
+            self._begun[self._start + place] = _BEGUN
+
+
+class Journal:
+    """The files of the senders of this machine; without a folder nothing is kept."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder if folder is not None and _boot() else None
+
+    @contextmanager
+    def batch(self, token: str, entries: Sequence[Entry]) -> Iterator[Page]:
+        """Keep which of these are begun, until the block ends: then all is written down."""
+        if self._folder is None:
+            yield Page(None, 0)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        head = msgspec.json.encode(_Head(_boot(), token, list(entries))) + _LINE
+        path = self._folder / f"{token}{_SUFFIX}"
+        with path.open("xb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(head + bytes([_NOT_YET]) * len(entries))
+            file.flush()
+            with mmap.mmap(file.fileno(), 0) as mapped:
+                yield Page(mapped, len(head))
+            path.unlink(missing_ok=True)
+
+    def left(self) -> list[Left]:
+        """What dead senders have left; `forget` each when it is dealt with."""
+        if self._folder is None or not self._folder.is_dir():
+            return []
+        found = (_read(path) for path in sorted(self._folder.glob(f"*{_SUFFIX}")))
+        return [one for one in found if one is not None]
+
+    @staticmethod
+    def forget(left: Left) -> None:
+        """It is dealt with."""
+        left.path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Left | None:
+    """What is left in a file; None while its process lives, or of what says nothing."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        head, _, begun = file.read().partition(_LINE)
+        try:
+            said = msgspec.json.decode(head, type=_Head)
+        except msgspec.MsgspecError:
+            # Its process died while it wrote it: before anything was begun, and before its lease.
+            said = _Head("", "", [])
+        if said.boot != _boot() or len(begun) != len(said.entries):
+            log.warning("a batch of before says nothing", file=path.name)
+            os.unlink(path)  # noqa: PTH108 - the file that is locked here
+            return None
+        untouched = [
+            entry for entry, mark in zip(said.entries, begun, strict=True) if mark == _NOT_YET
+        ]
+        return Left(said.token, untouched, path)
+    return None
+
+
+def _boot() -> str:
+    """This run of the machine; empty where nobody says which it is."""
+    with suppress(OSError):
+        return _BOOT.read_text().strip()
+    return ""
