@@ -168,7 +168,8 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
     """InvalidRequestError for a campaign that shows coupons and has no pool, or one that is not
     there.
     """
-    parts = (campaign.subject, campaign.html, campaign.text or "", campaign.languages)
+    own = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
+    parts = (*own, campaign.languages)
     if campaign.coupon_pool is None:
         if any(_COUPON.search(part) for part in parts):
             message = "It shows {{ coupon.code }}: name the coupon_pool that codes are given from."

@@ -90,7 +90,8 @@ class Composer:
         """
         if job.campaign is not None and job.campaign.channel != EMAIL_CHANNEL:
             named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
-            known = person_variables(job.state, job.address) | {"campaign": named}
+            coupon = {"code": job.coupon or ""}
+            known = person_variables(job.state, job.address) | {"campaign": named, "coupon": coupon}
             return spoken(job.campaign.content or "{}", known)
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
