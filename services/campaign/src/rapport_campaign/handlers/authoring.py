@@ -91,7 +91,7 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
     uses = sorted({name for one in whole for name in one.uses})
     return Work(
         source,
-        Compiled(own=said.pop(""), languages=said),
+        Compiled(own=said.pop(""), languages=said, language=source.language),
         snippets.versions_of(known, uses),
         _together([one for each in whole for one in each.variables]),
     )
@@ -160,7 +160,7 @@ async def filled(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         subject=compiled.own.subject,
         html=compiled.own.html,
         text=compiled.own.text,
-        languages=kept_languages(compiled.languages),
+        languages=kept_languages(compiled),
     )
 
 

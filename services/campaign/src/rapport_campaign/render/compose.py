@@ -209,7 +209,9 @@ def person_variables(state: State | None, address: str) -> dict[str, Any]:
 
 def _said(campaign: Campaign, language: str | None) -> Said:
     other = languages_of(campaign.languages).get(language) if language else None
-    return other or Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
+    if other is not None and other.html:
+        return other
+    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
 
 
 def _text(
