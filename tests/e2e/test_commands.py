@@ -145,6 +145,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "merge-rules preview": ["rules.json"],
     "merge-rules set": ["rules.json", "--reason", "why"],
     "merge-rules show": [],
+    "message send": [DRAFT],
+    "message show": ["m"],
     "opt-in create": [*PERSON, "someone@example.com", "--reason", "why"],
     "opt-in list": [],
     "opt-in show": ["o"],

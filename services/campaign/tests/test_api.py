@@ -162,12 +162,14 @@ async def test_policy(scenario: Any) -> None:
         "unconfirmed_consent": "refuse",
         "soft_bounces": 5,
         "soft_bounce_days": 30,
+        "language": None,
     }
     body = {
         "promotion_without_consent": True,
         "unconfirmed_consent": "allow",
         "soft_bounces": 0,
         "soft_bounce_days": 7,
+        "language": None,
     }
     assert (await scenario.client.patch("/v1/policy", json=body)).json() == body
     assert (await scenario.client.get("/v1/policy")).json() == body

@@ -25,6 +25,7 @@ from rapport_campaign.domain.templates import (
     Variable,
     kept_languages,
     languages_of,
+    others_of,
 )
 from rapport_campaign.domain.utm import Utm, read, with_utm
 from rapport_campaign.render.authoring import Draft, Made, Piecework, looked_at, made
@@ -350,5 +351,7 @@ def test_what_a_campaign_says_in_other_languages_is_kept_as_it_is() -> None:
     own, german = Said(subject="a", html="b"), Said(subject="c", html="d", text="e")
     whole = Compiled(own=own, languages={"de": german})
     assert [whole.said(one) for one in ("de", "fr", None)] == [german, own, own]
-    assert languages_of(kept_languages(whole.languages)) == {"de": german}
+    assert languages_of(kept_languages(whole)) == {"de": german}
+    named = kept_languages(Compiled(own=own, languages={"de": german}, language="en"))
+    assert (sorted(languages_of(named)), others_of(named)) == (["de", "en"], ["de"])
     assert Variable(("profile", "email"), bare=True).name == "profile.email"

@@ -264,3 +264,27 @@ async def test_what_fits_no_channel_is_refused(scenario: Any, campaign_body: Any
     wrong = {"content": {"text": "x"}}
     answer = await scenario.client.patch(f"/v1/campaigns/{mail['id']}", json=wrong)
     assert answer.status_code == 422
+
+
+async def test_a_text_has_a_code_of_its_own_too(scenario: Any, twilio: Twilio) -> None:
+    await added(scenario.client, twilio)
+    text_of = {"content": {"text": "Code: {{ coupon.code }}"}}
+    poor = await scenario.client.post("/v1/campaigns", json=body(**text_of))
+    assert (poor.status_code, poor.json()["details"]) == (422, {"path": "coupon_pool"})
+    await scenario.client.post("/v1/coupon-pools", json={"name": "texts"})
+    await scenario.client.post("/v1/coupon-pools/texts/imports", content="code\nFIRST")
+    await scenario.work()
+    path = await started(scenario, **text_of, coupon_pool="texts")
+    await entered(scenario, person([said("granted")]))
+    assert await scenario.turn()
+    assert twilio.taken == [(NUMBER, "Code: FIRST")]
+    assert (await shown(scenario, path))["coupon"] == "FIRST"
+
+
+async def test_a_text_is_no_template_of_mails(scenario: Any) -> None:
+    template = {"name": "x", "subject": "x", "body": "x"}
+    made = (await scenario.client.post("/v1/templates", json=template)).json()
+    draft = (await scenario.client.post("/v1/campaigns", json=body())).json()
+    change = {"template_id": made["id"]}
+    answer = await scenario.client.patch(f"/v1/campaigns/{draft['id']}", json=change)
+    assert (answer.status_code, answer.json()["details"]) == (422, {"path": "template_id"})

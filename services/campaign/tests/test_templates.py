@@ -103,10 +103,16 @@ async def test_a_template_is_shown_as_a_person_gets_it(scenario: Any) -> None:
     assert (own["language"], own["subject"], own["text"]) == ("zh-Hant", "特賣", "你好\n")
     asked = {"profile_id": "p1", "language": "en", "data": {"last_name": "x"}}
     shown = await posted(scenario.client, f"{path}/preview", asked, 200)
-    assert (shown["language"], shown["subject"]) == (None, "Sale, <Ada>")
+    assert (shown["language"], shown["subject"]) == ("en", "Sale, <Ada>")
     assert (shown["preheader"], shown["warnings"]) == ("Only today", [])
     assert shown["text"] == "Hi <Ada>\n\nSale <https://shop.example/sale>\n"
     assert "&lt;Ada&gt;" in shown["html"]
+    # The workspace's language is that of people who have told none, or one that there is not.
+    await scenario.client.patch("/v1/policy", json={"language": "zh-tw"})
+    assert (await seen(scenario.client, "/v1/policy"))["language"] == "zh-TW"
+    usual = await posted(scenario.client, f"{path}/preview", {}, 200)
+    assert usual["language"] == "zh-Hant"
+    await scenario.client.patch("/v1/policy", json={"language": "fr"})
     nobody = await posted(scenario.client, f"{path}/preview", {}, 200)
     assert [one["code"] for one in nobody["warnings"]] == ["missing"]
     assert (
@@ -160,7 +166,9 @@ async def test_a_started_campaign_keeps_the_version_it_was_started_with(scenario
     assert BODY["body"][:10] in own.json()["html"]
 
     await scenario.topics.person("p1", "ada@x.example", language="zh-TW")
-    await scenario.topics.person("p2", "bob@x.example", first_name="Bob")
+    await scenario.client.patch("/v1/policy", json={"language": "zh-Hant"})
+    # Who speaks the template's own language gets that, and not the workspace's.
+    await scenario.topics.person("p2", "bob@x.example", first_name="Bob", language="en-GB")
     await scenario.topics.entered("p1")
     await scenario.topics.entered("p2")
     while await scenario.turn():
@@ -176,7 +184,7 @@ async def test_a_started_campaign_keeps_the_version_it_was_started_with(scenario
     rows = (await seen(scenario.client, f"/v1/campaigns/{running['id']}/messages"))["items"]
     assert {one["to_address"]: one["language"] for one in rows} == {
         "ada@x.example": "zh-Hant",
-        "bob@x.example": None,
+        "bob@x.example": "en",
     }
 
 

@@ -36,6 +36,7 @@ from rapport_cli import (
     loyalty,
     mails,
     merge_rules,
+    messages,
     opt_ins,
     outbox,
     outcomes,
@@ -103,6 +104,7 @@ app.add_typer(lists.app, name="list")
 app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(messages.app, name="message")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")

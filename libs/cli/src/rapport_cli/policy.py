@@ -19,6 +19,9 @@ Unconfirmed = Annotated[
 SoftBounces = Annotated[
     int | None, typer.Option(help="After so many messages an address counts as dead; 0: never.")
 ]
+Language = Annotated[
+    str | None, typer.Option(help="Of mails to people who have told none: de, zh-Hant.")
+]
 SoftDays = Annotated[int | None, typer.Option(help="Within so many days.")]
 
 
@@ -37,6 +40,7 @@ def set_policy(
     unconfirmed_consent: Unconfirmed = None,
     soft_bounces: SoftBounces = None,
     soft_bounce_days: SoftDays = None,
+    language: Language = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Change what is given, and keep the rest."""
@@ -45,6 +49,7 @@ def set_policy(
         "unconfirmed_consent": unconfirmed_consent,
         "soft_bounces": soft_bounces,
         "soft_bounce_days": soft_bounce_days,
+        "language": language,
     }
     wanted = {key: value for key, value in given.items() if value is not None}
     if not wanted:

@@ -38,9 +38,11 @@ def downgrade() -> None:
     op.drop_index("ix_campaign_template", "campaign", schema=SCHEMA)
     for column in ("coupon_pool", "utm", "languages", "template_version", "template_id"):
         op.drop_column("campaign", column, schema=SCHEMA)
+    op.drop_column("policy", "language", schema=SCHEMA)
 
 
 def _campaigns() -> None:
+    op.add_column("policy", sa.Column("language", sa.Text()), schema=SCHEMA)
     empty = sa.text("'{}'")
     for column in (
         sa.Column("template_id", ID),
@@ -159,7 +161,7 @@ def _coupons() -> None:
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("expires_at", INSTANT),
+        sa.Column("expires_at", INSTANT, nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("send_key", sa.Text()),
         sa.Column("given_at", INSTANT),

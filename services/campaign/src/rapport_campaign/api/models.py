@@ -12,7 +12,7 @@ from pydantic.config import JsonDict
 from rapport_campaign.api.campaign_bodies import UtmBody
 from rapport_campaign.api.contact_rules import WindowBody, shown_windows
 from rapport_campaign.api.contents import ContentBody
-from rapport_campaign.api.words import Line
+from rapport_campaign.api.words import Line, Tag
 from rapport_campaign.domain.model import (
     Campaign,
     CampaignState,
@@ -20,7 +20,7 @@ from rapport_campaign.domain.model import (
     Purpose,
 )
 from rapport_campaign.domain.segments import Segment, idle_reason
-from rapport_campaign.domain.templates import languages_of
+from rapport_campaign.domain.templates import others_of
 from rapport_campaign.store.coupons import Given
 from rapport_common.operator.models import Ledger
 from rapport_common.operator.texts import StorableText
@@ -37,6 +37,7 @@ class PolicyChange(BaseModel):
     unconfirmed_consent: Literal["allow", "refuse"] | None = None
     soft_bounces: Annotated[int, Field(ge=0, le=1000)] | None = None
     soft_bounce_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    language: Tag | None = None
 
 
 class PolicyBody(BaseModel):
@@ -58,6 +59,9 @@ class PolicyBody(BaseModel):
         "nothing more is sent there; 0: it is always tried again.",
     )
     soft_bounce_days: int = 30
+    language: str | None = Field(
+        default=None, description="Of people who have told none, or one that a template lacks."
+    )
 
 
 class TestSend(BaseModel):
@@ -204,5 +208,5 @@ def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
         **fields,
         "content": content and ContentBody.model_validate_json(content),
         "utm": json.loads(campaign.utm) or None,
-        "languages": sorted(languages_of(campaign.languages)),
+        "languages": sorted(others_of(campaign.languages)),
     }

@@ -61,7 +61,9 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
             bounces = await outcomes.policy(tx, caller.workspace)
-        return _allowed(found.get(caller.workspace, PermissionPolicy()), bounces)
+            spoken = await templates.policy_languages(tx, [caller.workspace])
+        allowed = found.get(caller.workspace, PermissionPolicy())
+        return _allowed(allowed, bounces, spoken.get(caller.workspace))
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
@@ -70,11 +72,15 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             policy = await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
             bounces = await outcomes.change_policy(tx, caller.workspace, given)
-            return _allowed(policy, bounces)
+            if body.language is not None:
+                await templates.change_language(tx, caller.workspace, body.language)
+            spoken = await templates.policy_languages(tx, [caller.workspace])
+            return _allowed(policy, bounces, spoken.get(caller.workspace))
 
 
-def _allowed(policy: PermissionPolicy, bounces: BouncePolicy) -> PolicyBody:
+def _allowed(policy: PermissionPolicy, bounces: BouncePolicy, language: str | None) -> PolicyBody:
     return PolicyBody(
+        language=language,
         soft_bounces=bounces.soft_bounces,
         soft_bounce_days=bounces.days,
         promotion_without_consent=policy.promotion_without_consent,

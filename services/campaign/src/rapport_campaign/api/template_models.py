@@ -8,21 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from rapport_campaign.api.words import Line, SegmentId, Subject, Template
-from rapport_campaign.domain.languages import language_tag
+from rapport_campaign.api.words import Line, SegmentId, Subject, Tag, Template
 from rapport_campaign.domain.model import CampaignState
 from rapport_campaign.domain.snippets import NAME
 from rapport_campaign.domain.templates import MOST_LANGUAGES, Format, Source, Texts
 from rapport_campaign.render.preview import Code
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import MAX_BIGINT
-
-
-def _tag(text: str) -> str:
-    found = language_tag(text)
-    if found is None:
-        raise PydanticCustomError("language", "must be a language tag such as `de` or `zh-Hant`")
-    return found
 
 
 def _snippet(text: str) -> str:
@@ -41,7 +33,6 @@ def _data(told: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-Tag = Annotated[str, Field(max_length=64), AfterValidator(_tag)]
 SnippetName = Annotated[str, Field(max_length=63), AfterValidator(_snippet)]
 
 Preheader = Annotated[StorableText, Field(max_length=1000)]
@@ -214,7 +205,8 @@ class WarningView(BaseModel):
 
 
 class PreviewView(BaseModel):
-    """A template as somebody would get it; `language` null: the template's own.
+    """A template as somebody would get it; `language` null: the template's own, which it does not
+    name, or which nobody has asked for.
 
     `size` is the page's in bytes, before its links are made to be counted.
     """

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.coupons import NAME
+from rapport_campaign.domain.languages import language_tag
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
 from rapport_common.operator.texts import StorableText
@@ -50,6 +51,13 @@ def _pool(text: str) -> str:
     return text
 
 
+def _tag(text: str) -> str:
+    found = language_tag(text)
+    if found is None:
+        raise PydanticCustomError("language", "must be a language tag such as `de` or `zh-Hant`")
+    return found
+
+
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
 Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
@@ -57,3 +65,4 @@ Subject = Annotated[Template, Field(max_length=1000)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 PoolName = Annotated[str, Field(max_length=63), AfterValidator(_pool)]
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+Tag = Annotated[str, Field(max_length=64), AfterValidator(_tag)]

@@ -45,10 +45,16 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """A template as mails are made of it."""
+    """A template as mails are made of it; `language`: that of its own texts, where it is told."""
 
     own: Said
     languages: dict[str, Said] = {}
+    language: str | None = None
+
+    @property
+    def having(self) -> list[str]:
+        """The languages that somebody may want it in."""
+        return [*self.languages, *([self.language] if self.language else [])]
 
     def said(self, language: str | None) -> Said:
         """In a language that it has; else its own."""
@@ -112,12 +118,19 @@ class Snippet:
     reason: str
 
 
-@lru_cache(maxsize=256)
+# All languages of one are up to 2 MiB.
+@lru_cache(maxsize=16)
 def languages_of(kept: str) -> Mapping[str, Said]:
     """What a campaign says beside its own language, as it is kept with it (JSON)."""
     return msgspec.json.decode(kept, type=dict[str, Said])
 
 
-def kept_languages(said: Mapping[str, Said]) -> str:
-    """That as it is kept."""
-    return msgspec.json.encode(dict(said)).decode()
+def others_of(kept: str) -> list[str]:
+    """The languages beside its own that a campaign has."""
+    return [tag for tag, said in languages_of(kept).items() if said.html]
+
+
+def kept_languages(compiled: Compiled) -> str:
+    """That as it is kept: with a place for its own language, in which nothing is said again."""
+    own = {compiled.language: Said(subject="", html="")} if compiled.language else {}
+    return msgspec.json.encode(own | compiled.languages).decode()

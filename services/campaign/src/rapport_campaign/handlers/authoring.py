@@ -91,7 +91,7 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
     uses = sorted({name for one in whole for name in one.uses})
     return Work(
         source,
-        Compiled(own=said.pop(""), languages=said),
+        Compiled(own=said.pop(""), languages=said, language=source.language),
         snippets.versions_of(known, uses),
         _together([one for each in whole for one in each.variables]),
     )
@@ -160,7 +160,7 @@ async def filled(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         subject=compiled.own.subject,
         html=compiled.own.html,
         text=compiled.own.text,
-        languages=kept_languages(compiled.languages),
+        languages=kept_languages(compiled),
     )
 
 
@@ -168,7 +168,8 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
     """InvalidRequestError for a campaign that shows coupons and has no pool, or one that is not
     there.
     """
-    parts = (campaign.subject, campaign.html, campaign.text or "", campaign.languages)
+    own = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
+    parts = (*own, campaign.languages)
     if campaign.coupon_pool is None:
         if any(_COUPON.search(part) for part in parts):
             message = "It shows {{ coupon.code }}: name the coupon_pool that codes are given from."

@@ -21,6 +21,7 @@ from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 
+SAID_BY_MAIL = ("from_address", "subject", "html", "text")
 SAID = {"subject", "html", "text"}
 """What a campaign says by itself, or by a template."""
 
@@ -188,7 +189,7 @@ def to_of(campaign: Campaign, to: str) -> str:
 def _require_fitting(campaign: Campaign, changes: Mapping[str, Any]) -> None:
     """What a campaign says is said by its channel: a mail has no content, all else no page."""
     is_mail = campaign.channel == EMAIL_CHANNEL
-    for name in ("content",) if is_mail else ("from_address", "subject", "html", "text"):
+    for name in ("content",) if is_mail else (*SAID_BY_MAIL, "template_id"):
         if changes.get(name) is not None:
             message = f"{name} is not for {campaign.channel}."
             raise InvalidRequestError(message, details={"path": name})

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.coupons import TEST_CODE
 from rapport_campaign.domain.languages import lookup, spoken_by
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
-from rapport_campaign.domain.templates import languages_of
+from rapport_campaign.domain.templates import languages_of, others_of
 from rapport_campaign.handlers import coupons
 from rapport_campaign.store import templates
 
@@ -33,6 +33,8 @@ async def chosen(
     Nothing is asked of the database for campaigns of one language without coupons. Call it after
     everything else is locked.
     """
+    several = {one.workspace for one in campaigns.values() if others_of(one.languages)}
+    usual = await templates.policy_languages(tx, several) if several else {}
     made_in: dict[MessageKey, str] = {}
     wanted: list[tuple[MessageKey, str]] = []
     codes: dict[MessageKey, str] = {}
@@ -40,7 +42,7 @@ async def chosen(
         campaign = campaigns.get((one.workspace, one.campaign_id or ""))
         if campaign is None:
             continue
-        language = _language(campaign, persons.get(one.key))
+        language = _language(campaign, persons.get(one.key), usual.get(one.workspace))
         if language is not None:
             made_in[one.key] = language
         if campaign.coupon_pool is not None and one.kind == "test":
@@ -53,8 +55,11 @@ async def chosen(
     return Personal(made_in, codes, dry)
 
 
-def _language(campaign: Campaign, person: Person | None) -> str | None:
-    having = languages_of(campaign.languages)
-    if not having or person is None or person.state is None:
+def _language(campaign: Campaign, person: Person | None, usual: str | None) -> str | None:
+    """The person's, else the workspace's, as far as the campaign has it."""
+    if not others_of(campaign.languages):
         return None
-    return lookup(spoken_by(person.state.traits), having.keys())
+    having = languages_of(campaign.languages)
+    state = person.state if person is not None else None
+    own = lookup(spoken_by(state.traits), having.keys()) if state is not None else None
+    return own or lookup(usual, having.keys())

@@ -13,7 +13,7 @@ from rapport_campaign.domain.templates import Template, Variable, Version
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.render.preview import Sight, View
 from rapport_campaign.renderer import Refusal, Renderer
-from rapport_campaign.store import audience, people
+from rapport_campaign.store import audience, people, templates
 from rapport_common.errors import InvalidRequestError, NotFoundError
 
 MOST_VARIABLES = 100
@@ -38,8 +38,11 @@ async def reader(
     """Somebody, or nobody; `language` in place of their own. NotFoundError."""
     state = await _state(tx, version.workspace, profile_id) if profile_id else None
     addresses = addresses_of(state) if state else []
-    wanted = language or (spoken_by(state.traits) if state else None)
-    used = lookup(wanted, version.compiled.languages.keys())
+    having = version.compiled.having
+    used = lookup(language or (spoken_by(state.traits) if state else None), having)
+    if used is None and language is None:
+        usual = await templates.policy_languages(tx, [version.workspace])
+        used = lookup(usual.get(version.workspace), having)
     return Reader(state, addresses[0].value if addresses else NOBODY, used)
 
 

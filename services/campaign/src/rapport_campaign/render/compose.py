@@ -90,7 +90,8 @@ class Composer:
         """
         if job.campaign is not None and job.campaign.channel != EMAIL_CHANNEL:
             named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
-            known = person_variables(job.state, job.address) | {"campaign": named}
+            coupon = {"code": job.coupon or ""}
+            known = person_variables(job.state, job.address) | {"campaign": named, "coupon": coupon}
             return spoken(job.campaign.content or "{}", known)
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
@@ -208,7 +209,9 @@ def person_variables(state: State | None, address: str) -> dict[str, Any]:
 
 def _said(campaign: Campaign, language: str | None) -> Said:
     other = languages_of(campaign.languages).get(language) if language else None
-    return other or Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
+    if other is not None and other.html:
+        return other
+    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
 
 
 def _text(

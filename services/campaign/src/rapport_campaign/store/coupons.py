@@ -12,7 +12,7 @@ from rapport_campaign.domain.model import MessageKey
 
 _COLUMNS = "workspace, name, low_below, created_at, low_at, archived_at"
 _OF = "workspace = :workspace AND pool = :pool"
-_FREE = f"{_OF} AND send_key IS NULL AND (expires_at IS NULL OR expires_at > now())"
+_FREE = f"{_OF} AND send_key IS NULL AND expires_at > now()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ async def stock(tx: AsyncConnection, workspace: str, pool: str) -> Stock:
     """How many codes of a pool are free, given, and past their time without being given."""
     rows = await tx.execute(
         text(
-            "SELECT count(*) FILTER (WHERE send_key IS NULL AND (expires_at IS NULL "
-            "OR expires_at > now())), count(send_key), count(*) FILTER (WHERE send_key IS NULL "
+            "SELECT count(*) FILTER (WHERE send_key IS NULL AND expires_at > now()), "
+            "count(send_key), count(*) FILTER (WHERE send_key IS NULL "
             f"AND expires_at <= now()) FROM campaign.coupon WHERE {_OF}"
         ),
         {"workspace": workspace, "pool": pool},
@@ -105,7 +105,9 @@ async def left(tx: AsyncConnection, workspace: str, pool: str, most: int) -> int
     """How many codes are free, counted up to `most`."""
     found = await tx.scalar(
         text(
-            f"SELECT count(*) FROM (SELECT FROM campaign.coupon WHERE {_FREE} LIMIT :most) AS free"
+            # The order is that of the index of what is free: no other is gone through.
+            f"SELECT count(*) FROM (SELECT FROM campaign.coupon WHERE {_FREE} "
+            "ORDER BY expires_at, code LIMIT :most) AS free"
         ),
         {"workspace": workspace, "pool": pool, "most": most},
     )
@@ -133,19 +135,26 @@ async def give(
 
     The pool is locked by `find`. Codes by send key.
     """
-    rows = await tx.execute(
+    asked = {"workspace": workspace, "pool": pool}
+    free = await tx.execute(
         text(
-            f"WITH free AS (SELECT code, row_number() OVER (ORDER BY expires_at, code) AS n "
-            f"FROM campaign.coupon WHERE {_FREE} ORDER BY expires_at, code LIMIT :number), "
-            "wanted AS (SELECT send_key, n FROM unnest(CAST(:keys AS text[])) "
-            "WITH ORDINALITY AS w(send_key, n)) "
-            "UPDATE campaign.coupon AS c SET send_key = wanted.send_key, given_at = now() "
-            "FROM free JOIN wanted ON wanted.n = free.n WHERE c.workspace = :workspace "
-            "AND c.pool = :pool AND c.code = free.code RETURNING c.send_key, c.code"
+            f"SELECT code FROM campaign.coupon WHERE {_FREE} "
+            "ORDER BY expires_at, code LIMIT :number"
         ),
-        {"workspace": workspace, "pool": pool, "keys": list(send_keys), "number": len(send_keys)},
+        {**asked, "number": len(send_keys)},
     )
-    return {row.send_key: row.code for row in rows}
+    codes = dict(zip(send_keys, free.scalars(), strict=False))
+    await tx.execute(
+        text(
+            "UPDATE campaign.coupon AS c SET send_key = v.send_key, given_at = now() "
+            "FROM unnest(CAST(:keys AS text[]), CAST(:codes AS text[])) AS v(send_key, code) "
+            # The codes themselves, too: else the whole pool is joined where little is known of it.
+            "WHERE c.workspace = :workspace AND c.pool = :pool "
+            "AND c.code = ANY(CAST(:codes AS text[])) AND c.code = v.code"
+        ),
+        {**asked, "keys": list(codes), "codes": list(codes.values())},
+    )
+    return codes
 
 
 async def take_back(tx: AsyncConnection, keys: Sequence[MessageKey]) -> int:
@@ -194,7 +203,7 @@ async def add(tx: AsyncConnection, workspace: str, pool: str, job: str, rows: Se
     found = await tx.execute(
         text(
             "INSERT INTO campaign.coupon (workspace, pool, code, expires_at, job_id) "
-            "SELECT :workspace, :pool, code, expires_at, :job FROM unnest("
+            "SELECT :workspace, :pool, code, coalesce(expires_at, 'infinity'), :job FROM unnest("
             "CAST(:codes AS text[]), CAST(:expiries AS timestamptz[])) AS v(code, expires_at) "
             "ORDER BY code ON CONFLICT DO NOTHING"
         ),

@@ -1,6 +1,6 @@
 """Templates and their versions; which campaigns say what they say; what messages were made in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -197,8 +197,28 @@ async def bring_drafts(
             "subject": compiled.own.subject,
             "html": compiled.own.html,
             "text": compiled.own.text,
-            "languages": kept_languages(compiled.languages),
+            "languages": kept_languages(compiled),
         },
+    )
+
+
+async def policy_languages(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, str]:
+    """The language of each workspace that has said one: that of people who have told none."""
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, language FROM campaign.policy WHERE language IS NOT NULL "
+            "AND workspace = ANY(CAST(:workspaces AS text[]))"
+        ),
+        {"workspaces": sorted(set(workspaces))},
+    )
+    return {row.workspace: row.language for row in rows}
+
+
+async def change_language(tx: AsyncConnection, workspace: str, language: str) -> None:
+    """Let a workspace that has a policy have a language."""
+    await tx.execute(
+        text("UPDATE campaign.policy SET language = :language WHERE workspace = :workspace"),
+        {"workspace": workspace, "language": language},
     )
 
 

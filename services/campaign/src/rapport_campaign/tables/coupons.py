@@ -38,7 +38,8 @@ Table(
     Column("workspace", Text, primary_key=True),
     Column("pool", Text, primary_key=True),
     Column("code", Text, primary_key=True),
-    Column("expires_at", Instant),
+    # `infinity` for those that do not end: so one index has all that a search asks for.
+    Column("expires_at", Instant, nullable=False),
     Column("job_id", Text, nullable=False),
     Column("send_key", Text),
     Column("given_at", Instant),

@@ -26,6 +26,8 @@ Table(
     Column("unconfirmed_consent", Text, nullable=False, server_default=text("'refuse'")),
     Column("soft_bounces", Integer, nullable=False, server_default=text("5")),
     Column("soft_bounce_days", Integer, nullable=False, server_default=text("30")),
+    # Of people who have told none.
+    Column("language", Text),
     CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
 )
 
