@@ -262,7 +262,7 @@ def test_how_bad_a_failure_is(status: str, said: str, found: str) -> None:
         (Outcome("retry", "550 5.1.1 no such user"), "email", None),
         (Outcome("sent"), "email", None),
         (Outcome("failed", "30005", contact="dead"), "sms", ("bounced", "hard", "")),
-        (Outcome("failed", "30006", contact="unsuitable"), "sms", ("bounced", "hard", "")),
+        (Outcome("failed", "30006", contact="unsuitable"), "sms", None),
         (Outcome("failed", "21610", contact="opted_out"), "sms", ("complained", "", "")),
     ],
 )

@@ -15,14 +15,17 @@ _OF_US = re.compile(
 
 
 def answer_of(outcome: Outcome, channel: str) -> Report | None:
-    """What is known of an address now, if an attempt that has failed for good says so."""
+    """What is known of an address now, if an attempt that has failed for good says so.
+
+    That it is unsuitable may be by the sender's number: another one may reach it.
+    """
     if outcome.result != "failed":
         return None
     said = one_line(outcome.reason or "")
     code = bounces.status_in(said)
     if outcome.contact == "opted_out":
         return Report("complained", _MARK, code=code, text=said)
-    if outcome.contact is not None:
+    if outcome.contact == "dead":
         return Report("bounced", _MARK, "hard", code, said)
     is_dead = channel == EMAIL_CHANNEL and bounces.is_status(code) and not _OF_US.search(said)
     if is_dead and bounces.grade(code, said) == "hard":
