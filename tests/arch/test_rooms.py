@@ -47,6 +47,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "channels": "the providers of all channels but e-mail, behind one contract",
         "fetching.py": "the HTTPS by which certificates of vendors come",
         "intake": "where mails come back: a mail server, and a look into a mailbox",
+        "journal.py": "which mails of a batch were begun, for who comes after a kill",
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",
         "resolving.py": "the DNS by which sender domains are checked",
