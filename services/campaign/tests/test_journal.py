@@ -26,13 +26,16 @@ entries = [Entry("acme", f"{number:02}", f"p{number}") for number in range(4)]
 with Journal(Path(sys.argv[1])).batch("token", entries) as page:
     page.begin(("acme", "00"))
     page.begin(("acme", "02"))
+    page.end(("acme", "02"), "sent")
+    page.begin(("acme", "03"))
+    page.end(("acme", "03"), "retry")
     print("begun", flush=True)
     time.sleep(3600)
 """
 
 
 def sender(folder: Path) -> subprocess.Popen[bytes]:
-    """A process that has begun two of four."""
+    """A process that has begun three of four, of which one is taken and one is to go once more."""
     process = subprocess.Popen([sys.executable, "-c", SENDER, folder], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"begun\n"
@@ -51,6 +54,7 @@ def test_what_a_killed_process_had_not_begun_is_known(tmp_path: Path) -> None:
         process.communicate()
     (left,) = journal.left()
     assert (left.token, left.untouched) == ("token", [ENTRIES[1], ENTRIES[3]])
+    assert (left.taken, left.refused) == ([ENTRIES[2]], [])
     journal.forget(left)
     assert journal.left() == []
 
@@ -107,14 +111,18 @@ async def test_it_goes_on_at_once_and_what_was_begun_does_not(scenario: Any) -> 
     entries = [Entry(row["workspace"], row["send_key"], row["profile_id"]) for row in rows]
     with suppress(InterruptedError), Journal(folder).batch(token, entries) as page:
         page.begin(entries[0].key)
+        for entry, result in zip(entries[1:3], ("sent", "failed"), strict=True):
+            page.end(entry.key, result)  # type: ignore[arg-type] # one of the words
         raise InterruptedError
     async with scenario.sending():
         async with asyncio.timeout(HANG_SECONDS):
-            while (await scenario.ledger.states()).get("sent", 0) < 3:
+            while (await scenario.ledger.states()).get("sent", 0) < 2:
                 await between_looks()
     states = {row["send_key"]: row["state"] for row in await scenario.ledger.rows()}
-    assert states.pop(entries[0].send_key) == "sending"
-    assert set(scenario.mail_server.send_keys()) == states.keys()
+    assert [states[one.send_key] for one in entries] == ["sending", "sent", "failed", "sent"]
+    assert set(scenario.mail_server.send_keys()) == {entries[3].send_key}
+    told = {event.message_id for event in await scenario.ledger.events()}
+    assert told == {f"sent-{entries[1].send_key}", f"sent-{entries[3].send_key}"}
     async with scenario.engine.begin() as tx:
         assert set((await equations(tx)).values()) == {0}
     assert list(folder.iterdir()) == []

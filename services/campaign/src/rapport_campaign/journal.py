@@ -1,10 +1,11 @@
-"""Which mails of a batch were begun: what a kill of the sender leaves behind on its own machine.
+"""How far a batch has got: what a kill of the sender leaves behind on its own machine.
 
 The database says what a sender has in its hands, and not how far it has got: a write for each mail
 would cost more than the mail. A byte for each in a file that is mapped into memory costs nothing
 and outlives the process, as the kernel keeps it. So whoever comes after a kill finds what was never
-begun, and that goes on; what was begun may be out. A file of before a restart of the machine
-says nothing, since the last bytes may not have reached the disk.
+begun, and that goes on; and what the server has taken, or refused, and that is written down. What
+was begun and not answered may be out. A file of before a restart of the machine says nothing, since
+the last bytes may not have reached the disk.
 
 The file is locked (flock) while its process lives, also a frozen one: nobody else reads it then.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from rapport_campaign.domain.delivery import Result as Outcome
 from rapport_campaign.domain.model import MessageKey
 from rapport_common import logging
 
@@ -26,7 +28,8 @@ log = logging.get(__name__)
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _SUFFIX = ".batch"
-_NOT_YET, _BEGUN = ord("-"), ord("+")
+_NOT_YET, _BEGUN, _TAKEN, _REFUSED = map(ord, "-+yn")
+_MARKS: dict[Outcome, int] = {"sent": _TAKEN, "failed": _REFUSED, "uncertain": _BEGUN}
 _LINE = b"\n"
 
 
@@ -51,10 +54,15 @@ class _Head(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a sender that is dead had in its hands under a token, and had not begun."""
+    """What a sender that is dead had in its hands under a token.
+
+    Of what it had not begun, or was not taken this time, the server has nothing.
+    """
 
     token: str
     untouched: list[Entry]
+    taken: list[Entry]
+    refused: list[Entry]
     path: Path
 
 
@@ -67,8 +75,15 @@ class Page:
 
     def begin(self, key: MessageKey) -> None:
         """This message of the batch is begun; before a byte of it leaves."""
+        self._write(key, _BEGUN)
+
+    def end(self, key: MessageKey, result: Outcome) -> None:
+        """What came of it; what may go once more is as if it had not been begun."""
+        self._write(key, _MARKS.get(result, _NOT_YET))
+
+    def _write(self, key: MessageKey, mark: int) -> None:
         if self._begun is not None:
-            self._begun[self._places[key]] = _BEGUN
+            self._begun[self._places[key]] = mark
 
 
 class Journal:
@@ -125,10 +140,10 @@ def _read(path: Path) -> Left | None:
             log.warning("a batch of before says nothing", file=path.name)
             os.unlink(path)  # noqa: PTH108 - the file that is locked here
             return None
-        untouched = [
-            entry for entry, mark in zip(said.entries, begun, strict=True) if mark == _NOT_YET
-        ]
-        return Left(said.token, untouched, path)
+        by_mark: dict[int, list[Entry]] = {one: [] for one in (_NOT_YET, _BEGUN, _TAKEN, _REFUSED)}
+        for entry, mark in zip(said.entries, begun, strict=True):
+            by_mark[mark].append(entry)
+        return Left(said.token, by_mark[_NOT_YET], by_mark[_TAKEN], by_mark[_REFUSED], path)
     return None
 
 

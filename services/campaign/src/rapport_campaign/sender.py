@@ -219,6 +219,8 @@ class Sender:
         carried = await asyncio.gather(
             *(self._carriers.carry(account, parcel) for _, account, parcel in going)
         )
+        for (job, _, _), one in zip(going, carried, strict=True):
+            page.end(job.claimed.key, one.outcome.result)
         results += parcels.results_of([job for job, _, _ in going], carried)
         await self._note(carried)
 
@@ -289,12 +291,12 @@ class Sender:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _go_on_after_a_kill(self) -> None:
-        """What dead senders of this machine had in hand and never began is planned again."""
+        """What dead senders of this machine knew is written down; what they never began goes on."""
         for left in self._journal.left():
             async with self._engine.begin() as tx:
-                number = await self._dispatcher.release(tx, left.token, left.untouched)
+                number = await self._dispatcher.succeed(tx, left)
             self._journal.forget(left)
-            log.warning("a sender died", never_begun=number)
+            log.warning("a sender died", settled=number)
 
     async def _expire(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

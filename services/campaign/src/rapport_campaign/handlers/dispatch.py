@@ -29,7 +29,8 @@ from rapport_campaign.handlers.contacting import forget_unsent, noted, restraine
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
-from rapport_campaign.journal import Entry
+from rapport_campaign.handlers.telling import sent_events
+from rapport_campaign.journal import Left
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
     campaigns,
@@ -57,6 +58,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 MOST_WITHDRAWN = 2000
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
+REFUSED = "refused; its sender died before it wrote down why"
 LEASE_EXPIRED = "the sender died, or lost the database, while the mail was on its way"
 
 
@@ -181,15 +183,24 @@ class Dispatcher:
         metrics.UNCERTAIN.set(await ledger.uncertain(tx))
         return len(expired)
 
-    async def release(self, tx: AsyncConnection, token: str, untouched: Sequence[Entry]) -> int:
-        """What a dead sender had under `token` and never began goes on as if it had not had it.
+    async def succeed(self, tx: AsyncConnection, left: Left) -> int:
+        """Write down what a dead sender knew, and plan again what it never began; how many.
 
-        How many that were: a lease that is over has made them uncertain, and that they stay.
+        What its lease has made uncertain meanwhile is settled by it, too.
         """
-        endings = [Ending(one.key, Step("planned", NOT_BEGUN, counts=False)) for one in untouched]
-        moved = await sending.finish(tx, endings, token=token)
-        whose = {one.key: one.profile_id for one in untouched}
-        await forget_unsent(tx, {one.key: whose[one.key] for one in moved})
+        now = clock.now()
+        endings = [
+            *(Ending(one.key, Step("planned", NOT_BEGUN, counts=False)) for one in left.untouched),
+            *(Ending(one.key, Step("sent", None), now) for one in left.taken),
+            *(Ending(one.key, Step("failed", REFUSED)) for one in left.refused),
+        ]
+        moved = await sending.finish(tx, endings, token=left.token)
+        await take_back(tx, [one.key for one in moved if one.after == "failed"])
+        whose = {one.key: one.profile_id for one in (*left.untouched, *left.refused)}
+        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        await forget_unsent(tx, {key: whose[key] for key in unsent})
+        sent = [one.key for one in moved if one.after == "sent" and one.kind != "test"]
+        await self._publisher.publish(tx, await sent_events(tx, sent, now))
         await count(tx, moved)
         return len(moved)
 

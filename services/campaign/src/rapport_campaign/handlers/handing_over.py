@@ -71,4 +71,5 @@ class HandOver:
             self._end(self._waiting.popleft(), NOT_TRIED)
 
     def _end(self, letter: Letter, outcome: Outcome) -> None:
+        self._page.end(self._jobs[letter].claimed.key, outcome.result)
         self._results.append(Result(self._jobs[letter], outcome, clock.now()))

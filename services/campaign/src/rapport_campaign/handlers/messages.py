@@ -7,15 +7,14 @@ import msgspec
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain import own_events
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage
 from rapport_campaign.handlers.contacting import forget_unsent
 from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.handlers.telling import sent_events
 from rapport_campaign.store import contents, ledger, people, uncertain
 from rapport_campaign.store.privacy import PRIVACY
 from rapport_common import clock, tracing
 from rapport_common.errors import NotFoundError
-from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
 MOST = 1_000
@@ -88,8 +87,8 @@ async def settle(
     )
     moved = await uncertain.settle(tx, workspace, chosen, state, reason)
     if state == "sent":
-        events = [await _sent(tx, row) for row in chosen if row.kind != "test" and row.to_address]
-        await publisher.publish(tx, [(one, None) for one in events])
+        told = [one.key for one in moved if one.kind != "test"]
+        await publisher.publish(tx, await sent_events(tx, told, clock.now()))
     else:
         await forget_unsent(tx, {(row.workspace, row.send_key): row.profile_id for row in chosen})
     await count(tx, moved)
@@ -105,14 +104,6 @@ async def _living(tx: AsyncConnection, workspace: str, profile_id: str) -> str:
         message = f"There is no profile {profile_id} in workspace {workspace}."
         raise NotFoundError(message)
     return target[1]
-
-
-async def _sent(tx: AsyncConnection, row: Row[Any]) -> Event:
-    key = (row.workspace, row.profile_id)
-    now = (row.workspace, (await people.resolve(tx, [key]))[key])
-    person = (await people.load(tx, [now])).get(now)
-    who = own_events.identity(person.state if person else None, row.to_address)
-    return own_events.sent(row.workspace, who, row.send_key, row.campaign_id, clock.now())
 
 
 def content_of(subject: str, html: str, text: str | None, data: dict[str, Any]) -> Content:

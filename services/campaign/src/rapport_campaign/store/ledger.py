@@ -2,15 +2,15 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import STATES, MessageState
-from rapport_campaign.store.moves import Move
+from rapport_campaign.domain.model import STATES, MessageKey, MessageState
+from rapport_campaign.store.moves import Move, places
 from rapport_common.monthly import MonthlyTable
 
 MESSAGES = MonthlyTable("campaign", "message", "planned_at")
@@ -67,6 +67,13 @@ _LISTS = {
 }
 _FIND = text(
     f"SELECT campaign_id::text AS campaign_id, {_SHOWN} FROM campaign.every_message WHERE {PLACE}"
+)
+_FOUND = text(
+    "SELECT m.workspace, m.send_key, m.profile_id, m.to_address, m.channel, m.traceparent, "
+    "m.campaign_id::text AS campaign_id FROM unnest(CAST(:workspaces AS text[]), "
+    "CAST(:keys AS text[])) AS v(workspace, send_key) "
+    "JOIN campaign.send AS k USING (workspace, send_key) JOIN campaign.message AS m "
+    "ON m.workspace = v.workspace AND m.send_key = v.send_key AND m.planned_at = k.planned_at"
 )
 _ADD = text(
     "INSERT INTO campaign.message_total AS t (workspace, campaign, kind, state, shard, number) "
@@ -174,6 +181,12 @@ async def listed(
         },
     )
     return list(result.fetchall())
+
+
+async def found(tx: AsyncConnection, keys: Sequence[MessageKey]) -> list[Row[Any]]:
+    """Messages that have ended, as they are told of."""
+    rows = await tx.execute(_FOUND, places(keys))
+    return list(rows.fetchall())
 
 
 async def find(tx: AsyncConnection, workspace: str, send_key: str) -> Row[Any] | None:
