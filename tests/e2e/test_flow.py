@@ -57,8 +57,11 @@ def test_a_purchase_brings_a_mail_and_what_becomes_of_it_is_in_the_timeline(
     why = workspace.get("segment", f"/v1/segments/{segment}/members/{ada['id']}")
     assert (why["member"], why["explanation"][0]["actual"]) == (True, 1)
     (sent,) = workspace.messages(campaign, "sent")
-    assert sent["opened_at"]
-    assert sent["clicked_at"]
+    # A program that looks at once is told of, and counted as nobody who reads.
+    assert sent["opened_at"] is sent["clicked_at"] is None
+    outcomes = workspace.get("campaign", f"/v1/campaigns/{campaign}")["outcomes"]
+    assert (outcomes["opened"], outcomes["opened_by_machine"]) == (0, 1)
+    assert (outcomes["clicked"], outcomes["clicked_by_machine"]) == (0, 1)
 
 
 def _look_at(mail: EmailMessage) -> None:
