@@ -72,6 +72,17 @@ def test_what_is_written_down_leaves_nothing(tmp_path: Path) -> None:
         page.begin(ENTRIES[0].key)
 
 
+def test_where_nothing_can_be_kept_a_batch_goes_all_the_same(tmp_path: Path) -> None:
+    """A read-only disk, a full one."""
+    (tmp_path / "file").touch()
+    journal = Journal(tmp_path / "file" / "folder")
+    for token in ("a", "b"):
+        with journal.batch(token, ENTRIES) as page:
+            page.begin(ENTRIES[0].key)
+            page.end(ENTRIES[0].key, "sent")
+    assert journal.left() == []
+
+
 @pytest.mark.parametrize("damage", ["boot", "cut", "empty"])
 def test_what_may_be_wrong_says_nothing(tmp_path: Path, damage: str) -> None:
     """After a restart of the machine the last bytes may be lost."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -87,28 +88,50 @@ class Page:
 
 
 class Journal:
-    """The files of the senders of this machine; without a folder nothing is kept."""
+    """The files of the senders of this machine; where there can be none, nothing is kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder if folder is not None and _boot() else None
+        self._is_silent = False
 
     @contextmanager
     def batch(self, token: str, entries: Sequence[Entry]) -> Iterator[Page]:
         """Keep which of these are begun, until the block ends: then all is written down."""
-        if self._folder is None or not entries:
+        head = msgspec.json.encode(_Head(_boot(), token, list(entries))) + _LINE
+        opened = self._opened(token, head + bytes([_NOT_YET]) * len(entries)) if entries else None
+        if opened is None:
             yield Page(None, {})
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        head = msgspec.json.encode(_Head(_boot(), token, list(entries))) + _LINE
-        path = self._folder / f"{token}{_SUFFIX}"
-        with path.open("xb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(head + bytes([_NOT_YET]) * len(entries))
-            file.flush()
-            with mmap.mmap(file.fileno(), 0) as mapped:
-                places = {one.key: at for at, one in enumerate(entries, len(head))}
-                yield Page(mapped, places)
+        file, path = opened
+        with file, mmap.mmap(file.fileno(), 0) as mapped:
+            yield Page(mapped, {one.key: at for at, one in enumerate(entries, len(head))})
             path.unlink(missing_ok=True)
+
+    def _opened(self, token: str, content: bytes) -> tuple[BinaryIO, Path] | None:
+        """A new file, locked; None where nothing can be kept: a batch goes all the same."""
+        if self._folder is None:
+            return None
+        path = self._folder / f"{token}{_SUFFIX}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = path.open("xb+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.write(content)
+                file.flush()
+            except BaseException:
+                file.close()
+                raise
+        except OSError as error:
+            self._complain(error)
+            return None
+        self._is_silent = False
+        return file, path
+
+    def _complain(self, error: OSError) -> None:
+        if not self._is_silent:
+            log.warning("it is not kept how far batches get; see RAPPORT_DATA_FOLDER", error=error)
+        self._is_silent = True
 
     def left(self) -> list[Left]:
         """What dead senders have left; `forget` each when it is dealt with."""
