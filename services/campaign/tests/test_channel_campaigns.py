@@ -12,6 +12,7 @@ from services.campaign.tests.vendors.server import Mood
 from services.campaign.tests.vendors.texting import Twilio
 from sqlalchemy import text
 
+from rapport_campaign.smtp import UnreachableError
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import ConsentState
 from rapport_common.testing.profiles import sections
@@ -153,6 +154,26 @@ async def test_texts_count_for_caps_of_texts(scenario: Any, twilio: Twilio) -> N
     await scenario.turn()
     rows = await scenario.ledger.query("SELECT channel FROM campaign.contact")
     assert rows == [{"channel": "sms"}]
+
+
+async def test_texts_go_while_the_mail_server_is_away(scenario: Any, twilio: Twilio) -> None:
+    """And no mail is touched, of a campaign or a single one."""
+    await added(scenario.client, twilio)
+    path = await started(scenario)
+    await scenario.started()
+    await scenario.topics.requested("r1")
+    await entered(scenario, person([said("granted")]))
+    # Nobody listens there.
+    nowhere = {"smtp_host": "127.0.0.2"}
+    assert await scenario.turn(**nowhere)
+    assert (await shown(scenario, path))["state"] == "sent"
+    mails = await scenario.ledger.rows("channel = 'email'")
+    assert [(row["state"], row["attempt"]) for row in mails] == [("planned", 0)] * 2
+    with pytest.raises(UnreachableError):
+        await scenario.turn(**nowhere)
+    assert await scenario.turn()
+    mails = await scenario.ledger.rows("channel = 'email'")
+    assert {row["state"] for row in mails} == {"sent", "suppressed"}
 
 
 async def test_wrong_credentials_fail_nobody(scenario: Any, twilio: Twilio) -> None:
