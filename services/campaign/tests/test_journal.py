@@ -118,6 +118,13 @@ async def test_it_goes_on_at_once_and_what_was_begun_does_not(scenario: Any) -> 
             {"token": token},
         )
         await tx.execute(text("UPDATE campaign.message_total SET state = 'sending'"))
+        await tx.execute(
+            text(
+                "INSERT INTO campaign.contact (workspace, profile_id, at, send_key, channel, "
+                "purpose, address) SELECT workspace, profile_id, now(), send_key, channel, "
+                "'transactional', 'x' FROM campaign.sending"
+            )
+        )
     rows = await scenario.ledger.rows()
     entries = [Entry(row["workspace"], row["send_key"], row["profile_id"]) for row in rows]
     with suppress(InterruptedError), Journal(folder).batch(token, entries) as page:
@@ -132,6 +139,9 @@ async def test_it_goes_on_at_once_and_what_was_begun_does_not(scenario: Any) -> 
     states = {row["send_key"]: row["state"] for row in await scenario.ledger.rows()}
     assert [states[one.send_key] for one in entries] == ["sending", "sent", "failed", "sent"]
     assert set(scenario.mail_server.send_keys()) == {entries[3].send_key}
+    contacts = await scenario.ledger.query("SELECT send_key FROM campaign.contact")
+    kept = {entries[0].send_key, entries[1].send_key, entries[3].send_key}
+    assert {row["send_key"] for row in contacts} == kept, "who was refused was not written to"
     told = {event.message_id for event in await scenario.ledger.events()}
     assert told == {f"sent-{entries[1].send_key}", f"sent-{entries[3].send_key}"}
     async with scenario.engine.begin() as tx:
