@@ -1,6 +1,6 @@
 """Broadcasts as operators send them: whole, and what of one is to be otherwise."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -20,7 +20,7 @@ from typing_extensions import override
 from rapport_campaign.api.campaign_bodies import NewSaying, SayingChange
 from rapport_campaign.api.words import SegmentId
 from rapport_campaign.domain.broadcasts import MAX_SEGMENTS, USUAL_LATENESS, Audience
-from rapport_campaign.domain.schedules import Schedule, ScheduleError, checked
+from rapport_campaign.domain.schedules import YEARS, Schedule, ScheduleError, checked
 from rapport_campaign.domain.throttles import MAX_AT_MOST, Throttle
 
 _SEGMENT = "0190a5b0-0000-7000-8000-000000000001"
@@ -37,6 +37,15 @@ _BROADCAST: JsonDict = {
 _SENDS = ("audience", "schedule", "throttle", "lateness_seconds", "joins_end_at")
 MAX_LATENESS = timedelta(days=30)
 
+
+def _of_this_age(at: datetime) -> datetime:
+    if at.year not in YEARS:
+        message = "must be in a year from {first} to {last}"
+        raise PydanticCustomError("year", message, {"first": YEARS[0], "last": YEARS[-1]})
+    return at
+
+
+OfThisAge = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
 Segments = Annotated[list[SegmentId], Field(max_length=MAX_SEGMENTS)]
 Lateness = Annotated[int, Field(ge=60, le=int(MAX_LATENESS.total_seconds()), strict=True)]
 
@@ -130,7 +139,7 @@ class NewBroadcast(NewSaying):
         int(USUAL_LATENESS.total_seconds()),
         description="so long behind its time a run is not begun, and a message not sent",
     )
-    joins_end_at: AwareDatetime | None = Field(
+    joins_end_at: OfThisAge | None = Field(
         None, description="who enters its one segment before then gets it, too"
     )
 
@@ -154,7 +163,7 @@ class BroadcastChange(SayingChange):
     schedule: SoundSchedule | None = None
     throttle: ThrottleBody | None = Field(None, description="null: as fast as it goes")
     lateness_seconds: Lateness | None = None
-    joins_end_at: AwareDatetime | None = Field(None, description="null: nobody who comes later")
+    joins_end_at: OfThisAge | None = Field(None, description="null: nobody who comes later")
 
     @classmethod
     @override

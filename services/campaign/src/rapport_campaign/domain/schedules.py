@@ -18,11 +18,9 @@ EARLIEST_OFFSET = timedelta(hours=14)
 LATEST_OFFSET = timedelta(hours=12)
 """And none further behind it."""
 
+YEARS = range(2000, 2200)
 MAX_EXPRESSION = 100
 _FIELDS = 5
-_FAR = timedelta(days=366 * 8)
-"""An expression that names no instant within so long names none (29 February of a year like 1900).
-"""
 
 
 class ScheduleError(ValueError):
@@ -71,6 +69,7 @@ def checked(schedule: Schedule) -> Schedule:
     if isinstance(schedule, Local):
         if schedule.local_at.tzinfo is not None:
             raise ScheduleError("local_at", "a time without an offset, such as 2026-12-24T09:00")
+        _require_of_this_age(schedule.local_at, "local_at")
         return schedule
     if isinstance(schedule, Recurring):
         _require_cron(schedule)
@@ -96,15 +95,11 @@ def following(schedule: Schedule, after: datetime) -> datetime | None:
     """The first occurrence behind an instant, in UTC; None when there is no other one."""
     if not isinstance(schedule, Recurring):
         return None
-    zone = zones()[schedule.timezone]
-    wall = after.astimezone(zone)
-    for found in CronSim(schedule.cron, wall):
-        at = found.astimezone(UTC)
-        if at - after > _FAR:
-            return None
-        if at > after:
-            return at if schedule.ends_at is None or at < schedule.ends_at else None
-    return None
+    wall = after.astimezone(zones()[schedule.timezone])
+    instants = (found.astimezone(UTC) for found in CronSim(schedule.cron, wall))
+    at = next((one for one in instants if one > after), None)
+    ends_at = schedule.ends_at
+    return at if at is None or ends_at is None or at < ends_at else None
 
 
 def last_local(schedule: Local) -> datetime:
@@ -130,10 +125,13 @@ def due_of(schedule: Schedule, zone: tzinfo, run_at: datetime) -> datetime | Non
 def _instant(at: datetime, where: str) -> datetime:
     if at.tzinfo is None:
         raise ScheduleError(where, "an instant with its offset, such as 2026-12-24T09:00:00Z")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ScheduleError(where, "an instant of this age") from error
+    _require_of_this_age(at, where)
+    return at.astimezone(UTC)
+
+
+def _require_of_this_age(at: datetime, where: str) -> None:
+    if at.year not in YEARS:
+        raise ScheduleError(where, f"a year from {YEARS[0]} to {YEARS[-1]}")
 
 
 def _require_cron(schedule: Recurring) -> None:
