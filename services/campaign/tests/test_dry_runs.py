@@ -66,7 +66,7 @@ async def population(cast: Broadcasts, rng: random.Random, number: int) -> None:
             point = ContactPoint(channel="email", value=own, verified=False)
             told.append(activity(name, own, contact_points=[point], **traits))
             continue
-        more = {
+        more: dict[str, Any] = {
             2: {"consent": "denied"},
             3: {"consent": None},
             4: {"open_cases": 1},

@@ -79,7 +79,7 @@ def runs(
     cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """List its runs, the newest first; `rapport campaign messages RUN` lists the messages of one."""
+    """List its runs, the newest first; `rapport campaign messages RUN` has what one sends."""
     path = f"{_path(broadcast_id)}/runs"
     answer = show.session(ctx).api("campaign").get(path, limit=limit, cursor=cursor)
     columns = ["id", "number", "state", "at", "ended_at", "reason"]
@@ -103,9 +103,7 @@ def history(
 
 
 @app.command("dry-run")
-def dry_run(
-    ctx: typer.Context, broadcast_id: BroadcastId, *, as_json: show.AsJson = False
-) -> None:
+def dry_run(ctx: typer.Context, broadcast_id: BroadcastId, *, as_json: show.AsJson = False) -> None:
     """Find out who would get it now and who would not, and why; nothing is sent."""
     api = show.session(ctx).api("campaign")
     job = api.post(f"{_path(broadcast_id)}/dry-runs")
@@ -149,9 +147,7 @@ def schedule(
 
 
 @app.command()
-def approve(
-    ctx: typer.Context, broadcast_id: BroadcastId, *, as_json: show.AsJson = False
-) -> None:
+def approve(ctx: typer.Context, broadcast_id: BroadcastId, *, as_json: show.AsJson = False) -> None:
     """Say yes to what goes to many people and somebody else has edited."""
     _step(ctx, broadcast_id, "approve", as_json=as_json)
 

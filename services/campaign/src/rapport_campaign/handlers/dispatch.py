@@ -31,7 +31,7 @@ from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
-from rapport_campaign.handlers.throttling import over_pace
+from rapport_campaign.handlers.throttling import within_pace
 from rapport_campaign.journal import Left
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
@@ -119,8 +119,7 @@ class Dispatcher:
         in_time(runnable, verdicts, now)
         verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
         in_time(runnable, verdicts, now)
-        over = await over_pace(tx, runnable, verdicts, held)
-        runnable = [one for one in runnable if one.key not in over]
+        runnable = await within_pace(tx, runnable, verdicts, held)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         personal = await chosen(tx, going, held, persons)
         lacking = personal.dry

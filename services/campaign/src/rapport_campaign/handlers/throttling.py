@@ -16,13 +16,13 @@ from rapport_campaign.store import paces
 from rapport_common import clock
 
 
-async def over_pace(
+async def within_pace(
     tx: AsyncConnection,
     claimed: Sequence[Claimed],
     verdicts: Mapping[str, Verdict],
     held: Mapping[tuple[str, str], Campaign],
-) -> set[MessageKey]:
-    """What may go but for the pace of its run: it is left as it is, and claimed again."""
+) -> list[Claimed]:
+    """All but what the pace of its run does not let go yet: that is left, and claimed again."""
     going: defaultdict[tuple[str, str], list[MessageKey]] = defaultdict(list)
     for one in claimed:
         run = (one.workspace, one.campaign_id or "")
@@ -35,4 +35,4 @@ async def over_pace(
         number, free_at = granted(pace.free_at, pace.interval, clock.now(), len(keys))
         over.update(keys[number:])
         await paces.move(tx, pace.run, free_at)
-    return over
+    return [one for one in claimed if one.key not in over]
