@@ -389,6 +389,24 @@ async def test_only_those_who_failed_get_it_again(cast: Broadcasts, engine: Asyn
     assert (await cast.shown(broadcast))["state"] == "done"
 
 
+async def test_one_that_can_not_be_begun_keeps_no_other_from_it(cast: Broadcasts) -> None:
+    await cast.people("ada")
+    broken, whole = await cast.made(), await cast.made()
+    for broadcast in (broken, whole):
+        await cast.step(broadcast, "schedule")
+    await cast.all.ledger.change(
+        f"UPDATE campaign.broadcast SET runs = -1 WHERE broadcast_id = '{broken}'"
+    )
+    await cast.all.ledger.change(
+        "INSERT INTO campaign.broadcast_run (workspace, run_id, broadcast_id, number, at, "
+        "began_at, state, planned, position) SELECT workspace, broadcast_id, broadcast_id, 0, "
+        "now(), now(), 'done', true, '{}' FROM campaign.broadcast "
+        f"WHERE broadcast_id = '{broken}'"
+    )
+    await cast.conduct()
+    assert [(await cast.shown(one))["state"] for one in (broken, whole)] == ["failed", "planning"]
+
+
 async def test_what_a_template_says_later_is_not_said(cast: Broadcasts) -> None:
     client = cast.all.client
     texts = {"format": "html", "subject": "Old", "body": "<p>Hi</p>", "reason": "new"}

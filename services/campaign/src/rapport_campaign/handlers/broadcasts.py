@@ -89,7 +89,7 @@ async def schedule(tx: AsyncConnection, workspace: str, broadcast_id: str, by: s
         await require_living(tx, workspace, segment)
     placed = await _placed(tx, found, clock.now())
     # What it says stays from now on, whatever becomes of its template.
-    campaign = await saying(tx, found)
+    campaign = await operate.said_anew(tx, await saying(tx, found), {})
     await campaigns.save(tx, replace(campaign, state=FROZEN))
     await store.save(tx, placed)
     await note(tx, placed, by, "scheduled", state=placed.state)

@@ -37,6 +37,7 @@ INTERVAL_SECONDS = 0.5
 ITSELF = "rapport"
 """Who has done what no operator did."""
 
+NOT_BEGUN = "something broke on our side when it should have begun; the log of campaign says what"
 AT_ONCE = 2000
 _CAMPAIGN: dict[RunState, CampaignState] = {"paused": "paused"}
 
@@ -189,12 +190,28 @@ class Conductor:
         await self._tell()
 
     async def _begin_one(self) -> bool:
-        async with self._engine.begin() as tx:
-            due = await broadcasts.take_due(tx, self._now())
-            if due is None:
-                return False
-            await begin(tx, due, self._now(), self._restored_at)
+        due: Broadcast | None = None
+        try:
+            async with self._engine.begin() as tx:
+                due = await broadcasts.take_due(tx, self._now())
+                if due is None:
+                    return False
+                await begin(tx, due, self._now(), self._restored_at)
+        except Exception as error:
+            if due is None or is_retriable(error):
+                raise
+            # One that can't be begun is not to keep the others, of all workspaces, from it.
+            log.exception("broadcast not begun", broadcast=due.broadcast_id)
+            await self._give_up(due)
         return True
+
+    async def _give_up(self, broadcast: Broadcast) -> None:
+        async with self._engine.begin() as tx:
+            found = await require(tx, broadcast.workspace, broadcast.broadcast_id, lock=True)
+            if found.state == "scheduled":
+                ended = replace(found, state="failed", next_at=None, reason=NOT_BEGUN)
+                await broadcasts.save(tx, ended)
+                await note(tx, ended, ITSELF, "failed", reason=NOT_BEGUN)
 
     async def _end(self, workspace: str, run_id: str, state: RunState, why: str | None) -> None:
         async with self._engine.begin() as tx:
