@@ -172,6 +172,19 @@ async def test_who_is_told_of_late_gets_it_and_who_comes_late_if_it_is_for_them(
     assert len(await cast.all.ledger.rows()) == 4
 
 
+async def test_it_goes_to_who_is_there_at_its_instant(cast: Broadcasts) -> None:
+    await cast.people("ada", "ben")
+    broadcast = await cast.made()
+    await cast.step(broadcast, "schedule")
+    await cast.conduct()
+    # Before it is planned somebody leaves, and somebody comes.
+    await cast.all.topics.exited("ben", f"{SEGMENT[:4]}-ben")
+    await cast.people("cem")
+    await cast.all.work()
+    rows = await cast.all.ledger.rows()
+    assert sorted(row["profile_id"] for row in rows) == ["ada", "ben"]
+
+
 @pytest.mark.parametrize(
     ("audience", "who"),
     [
@@ -193,7 +206,7 @@ async def test_segments_together(cast: Broadcasts, audience: Any, who: str) -> N
     assert sorted(row["profile_id"] for row in rows) == sorted(who.replace("c", "e"))
 
 
-async def test_it_is_held_goes_on_and_is_ended(cast: Broadcasts) -> None:
+async def test_it_is_held_goes_on_and_is_ended(cast: Broadcasts, engine: AsyncEngine) -> None:
     await cast.people(*"abcdefghijkl")
     broadcast = await cast.made()
     await cast.step(broadcast, "schedule")
@@ -205,6 +218,8 @@ async def test_it_is_held_goes_on_and_is_ended(cast: Broadcasts) -> None:
     assert await cast.all.turn(sender_batch=5)
     assert (await cast.step(broadcast, "cancel"))["state"] == "cancelled"
     assert await cast.sent_all() == {"sent": 5, "planned": 7}
+    async with engine.begin() as tx:
+        assert await Dispatcher(publisher(), Limits(60.0, 3, 0.1)).withdraw(tx) == 0
     await cast.conduct()
     assert await cast.all.ledger.states() == {"sent": 5, "suppressed": 7}
     assert {row["reason"] for row in await cast.all.ledger.rows("state <> 'sent'")} == {"cancelled"}
