@@ -26,6 +26,12 @@ from rapport_common.events.activity import (
 
 pytestmark = pytest.mark.integration
 CAP = {"id": "weekly", "purpose": "promotion", "at_most": 1, "period": {"days": 7}}
+KINDS: dict[int, dict[str, Any]] = {
+    2: {"consent": "denied"},
+    3: {"consent": None},
+    4: {"open_cases": 1},
+    5: {"confirmed": False},
+}
 ZONES = ["UTC", "Asia/Shanghai", "America/New_York", "nowhere", ""]
 
 
@@ -67,12 +73,7 @@ async def population(cast: Broadcasts, rng: random.Random, number: int) -> None:
             point = ContactPoint(channel="email", value=own, verified=False)
             told.append(activity(name, own, contact_points=[point], **traits))
             continue
-        more: dict[str, Any] = {
-            2: {"consent": "denied"},
-            3: {"consent": None},
-            4: {"open_cases": 1},
-            5: {"confirmed": False},
-        }.get(kind, {})
+        more = KINDS.get(kind, {})
         told.append(activity(name, *([] if kind == 6 else [own]), **more, **traits))
     twins = ["t1", "t2"]
     told += [activity(one, "twins@example.com", timezone="Asia/Shanghai") for one in twins]

@@ -10,7 +10,7 @@ import msgspec
 from rapport_campaign.domain.model import Campaign, Claimed, NewMessage
 from rapport_campaign.domain.permission import Suppress, Verdict, Wait
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before, state_for
-from rapport_campaign.domain.schedules import Recurring, Schedule
+from rapport_campaign.domain.schedules import Schedule
 from rapport_campaign.domain.throttles import Throttle
 
 BroadcastState = Literal[
@@ -81,11 +81,6 @@ class Broadcast:
     next_at: datetime | None = None
     reason: str | None = None
     runs: int = 0
-
-    @property
-    def repeats(self) -> bool:
-        """Whether it has a run for each of many occurrences."""
-        return isinstance(self.schedule, Recurring)
 
 
 @dataclass(frozen=True, slots=True)
