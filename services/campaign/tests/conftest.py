@@ -469,10 +469,13 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(
-        workspace: str = "acme", scopes: tuple[str, ...] = ("*",), peer: str = "127.0.0.1"
+        workspace: str = "acme",
+        scopes: tuple[str, ...] = ("*",),
+        peer: str = "127.0.0.1",
+        subject: str = "ada",
     ) -> httpx.AsyncClient:
         whole = bool({"ops", "*"} & set(scopes))
-        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5), installation=whole)
+        token = mint(workspace, subject, list(scopes), timedelta(minutes=5), installation=whole)
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False, client=(peer, 4711)),
             base_url=PUBLIC,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.upkeep import Upkeep
@@ -29,5 +30,6 @@ def background(
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
         Upkeep(engine),
+        Conductor(engine, settings.restored_at),
         *intakes(engine, publisher, settings),
     ]

@@ -51,6 +51,13 @@ NOT_ASKED = Counter(
     "Yeses of pages that no mail asks to confirm: too many have in this hour.",
 )
 
+BROADCAST_RUNS = Gauge(
+    "rapport_broadcast_runs", "Runs of broadcasts that have not ended, by their state.", ["state"]
+)
+BROADCAST_LATE = Gauge(
+    "rapport_broadcast_late_seconds",
+    "For so long the broadcast that is due longest has not been begun; 0 when none is.",
+)
 COUPONS_LOW = Gauge(
     "rapport_coupon_pools_low",
     "Coupon pools of all workspaces in which no more codes are left than they say is low.",
@@ -66,6 +73,8 @@ RETURNED = Counter(
     ["source", "result"],
 )
 
+for _run in ("planning", "sending", "paused"):
+    BROADCAST_RUNS.labels(_run)
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _signed in ("yes", "no"):

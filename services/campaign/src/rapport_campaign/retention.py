@@ -16,6 +16,9 @@ UNSEEN_KEPT = timedelta(days=7)
 # A file of codes goes when its job has read it; one whose job was cancelled, later.
 FILES_KEPT = timedelta(days=7)
 
+ANSWERS_KEPT = timedelta(days=7)
+"""What dry runs have found."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -29,5 +32,6 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
+        Retention("broadcast_answer", "at", ANSWERS_KEPT),
         KEPT,
     ]

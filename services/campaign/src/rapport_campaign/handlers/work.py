@@ -11,23 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.planning import plan_existing
+from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
+from rapport_campaign.handlers.dry_runs import DryRuns
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
-from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
-from rapport_common import ids
-from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
+from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Work
 
 PAGE = 2000
-
-
-def job_for(campaign: Campaign, kind: str) -> NewJob:
-    """The job of a kind about a campaign."""
-    return NewJob(
-        str(ids.uuid7()), kind, {"campaign_id": campaign.campaign_id}, campaign.campaign_id
-    )
 
 
 class Works:
@@ -47,6 +41,8 @@ class Works:
             INCLUDE: self.include,
             WITHDRAW: self.withdraw,
             IMPORT: Imports(self._engine).work,
+            DRY_RUN: DryRuns(self._engine, self._page).work,
+            BROADCAST: Planning(self._engine, self._page, self._restored_at).work,
         }
 
     async def include(self, job: Job) -> AsyncIterator[Step]:

@@ -3,12 +3,15 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Entry
-from rapport_common.jobs.store import JobStore
+from rapport_campaign.domain.model import Campaign, Entry
+from rapport_common import ids
+from rapport_common.jobs.store import JobStore, NewJob
 
 JOBS = JobStore("campaign")
 INCLUDE = "include_existing"
 WITHDRAW = "withdraw"
+BROADCAST = "broadcast"
+DRY_RUN = "dry_run"
 
 _MOVED = text(
     "SELECT e.entry_id, e.profile_id FROM campaign.entry e JOIN campaign.person p "
@@ -31,6 +34,13 @@ _ENTRIES = text(
     "WHERE workspace = :workspace AND segment_id = :segment "
     "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
 )
+
+
+def job_for(campaign: Campaign, kind: str) -> NewJob:
+    """The job of a kind about a campaign."""
+    return NewJob(
+        str(ids.uuid7()), kind, {"campaign_id": campaign.campaign_id}, campaign.campaign_id
+    )
 
 
 async def moved(tx: AsyncConnection, workspace: str, segment: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ FIXED = (
     "profile_id, traceparent"
 )
 """What a message is for ever."""
-WAY = "queue, needed_version, waits"
+WAY = "queue, needed_version, waits, late_at"
 """What it takes to send it, until it has ended."""
 TOLD = (
     "workspace, send_key, kind, coalesce(campaign_id::text, '') AS campaign, "

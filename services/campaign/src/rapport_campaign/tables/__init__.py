@@ -1,6 +1,7 @@
 """The tables of schema `campaign`."""
 
 from rapport_campaign.tables import (
+    broadcasts,
     campaigns,
     contacts,
     coupons,
@@ -19,6 +20,7 @@ __all__ = [
     "FOLLOWED",
     "METADATA",
     "SCHEMA",
+    "broadcasts",
     "campaigns",
     "contacts",
     "coupons",
