@@ -1,5 +1,6 @@
 """Mails are made the quick way and mean what the slow way means: the same, byte by byte."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,8 +69,10 @@ def tags(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     some = st.lists(inner, max_size=3).map("".join)
     return st.one_of(
         st.tuples(st.sampled_from(["if", "unless"]), conditions(), some, conditions(), some).map(
-            lambda one: f"{{% {one[0]} {one[1]} %}}{one[2]}{{% elsif {one[3]} %}}{one[4]}"
-            f"{{% else %}}{one[4]}{one[2]}{{% end{one[0]} %}}"
+            lambda one: (
+                f"{{% {one[0]} {one[1]} %}}{one[2]}{{% elsif {one[3]} %}}{one[4]}"
+                f"{{% else %}}{one[4]}{one[2]}{{% end{one[0]} %}}"
+            )
         ),
         st.tuples(name, st.sampled_from(["", " limit: 2", " reversed", " offset: 1"]), some).map(
             lambda one: f"{{% for x in {one[0]}{one[1]} %}}{one[2]}{{% else %}}none{{% endfor %}}"
@@ -78,20 +81,25 @@ def tags(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
             lambda one: f"{{% if {one[0]} %}}{{% {one[1]} %}}{{% endif %}}"
         ),
         st.tuples(name, some).map(
-            lambda one: f"{{% case {one[0]} %}}{{% when 7, 'Ada' %}}{one[1]}"
-            f"{{% else %}}{one[1]}{{% endcase %}}"
+            lambda one: (
+                f"{{% case {one[0]} %}}{{% when 7, 'Ada' %}}{one[1]}"
+                f"{{% else %}}{one[1]}{{% endcase %}}"
+            )
         ),
         some.map(lambda one: f"{{% capture a %}}{one}{{% endcapture %}}"),
         some.map(lambda one: f"{{% ifchanged %}}{one}{{% endifchanged %}}"),
         name.map(lambda one: f"{{% assign a = {one} %}}"),
         some.map(lambda one: f"{{% tablerow x in v.items cols: 2 %}}{one}{{% endtablerow %}}"),
-        st.sampled_from(["{% cycle 'a', '<b>' %}", "{% increment n %}", "{% raw %}{{ x }}{% endraw %}"]),
+        st.sampled_from(
+            ["{% cycle 'a', '<b>' %}", "{% increment n %}", "{% raw %}{{ x }}{% endraw %}"]
+        ),
     )
 
 
 TEMPLATES = st.lists(
     st.recursive(st.sampled_from(TEXTS) | outputs(), tags, max_leaves=8), max_size=6
 ).map("".join)
+RAW = "{% raw %}{{ x }}<p>{% endraw %}"
 LOOP = "{% for i in (1..9999) %}"
 
 
@@ -115,7 +123,8 @@ def outcome(source: str, *, html: bool, quick: bool) -> tuple[str, Any, list[int
 @example("{% for x in v.items %}{{ x }}{% if x == 3 %}{% break %}{% endif %},{% endfor %}", True)
 @example("{{ v.ends }}{{ v.markup | newline_to_br }}", True)
 def test_a_template_gives_what_the_engine_gives_and_costs_the_same(
-    source: str, html: bool  # noqa: FBT001 - hypothesis gives it
+    source: str,
+    html: bool,  # noqa: FBT001 - hypothesis gives it
 ) -> None:
     try:
         ENGINES[html].from_string(source)
@@ -159,12 +168,20 @@ PIECES = [
 OWN = "https://x.example/own"
 
 
+def tracking(seen: list[str]) -> Callable[[str], str]:
+    def track(url: str) -> str:
+        seen.append(url)
+        return f"https://t.example/?{len(seen)}&x"
+
+    return track
+
+
 def slowly(page: str, forgotten: str) -> tuple[str, list[str]]:
     seen: list[str] = []
     if not has_link(page, OWN):
         page = with_way_out(page, forgotten)
     page = with_links(page, lambda url: url if url == OWN else f"{url}#'&")
-    page = with_links(page, lambda url: seen.append(url) or f"https://t.example/?{len(seen)}&x")
+    page = with_links(page, tracking(seen))
     return with_pixel(page, "https://t.example/o"), seen
 
 
@@ -174,7 +191,7 @@ def quickly(parts: list[str], ours: frozenset[str], known: Any, forgotten: str) 
     if not page.has_link(OWN):
         page.append(linked.way_out(forgotten))
     page.replace(lambda url: url if url == OWN else f"{url}#'&")
-    page.replace(lambda url: seen.append(url) or f"https://t.example/?{len(seen)}&x")
+    page.replace(tracking(seen))
     page.append(linked.pixel("https://t.example/o"))
     return str(page), seen
 

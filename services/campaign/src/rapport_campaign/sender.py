@@ -248,9 +248,11 @@ class Sender:
             answers = await renderer.compose(batch.jobs, clock.now(), until=until)
         for job, answer in zip(batch.jobs, answers, strict=True):
             if isinstance(answer, Mail):
-                mails.append((job, self._signer.signed(job.claimed.workspace, answer)))
-                # A signature takes a millisecond: others have their turn between two of them.
-                await asyncio.sleep(0)
+                mail = self._signer.signed(job.claimed.workspace, answer)
+                mails.append((job, mail))
+                if mail is not answer:
+                    # A signature takes a millisecond: others have their turn between two of them.
+                    await asyncio.sleep(0)
                 continue
             if isinstance(answer, Spoken):
                 said.append((job, answer))

@@ -296,9 +296,7 @@ def _first_known(expression: Expression) -> type[Any]:
 def _path(expression: Any, _: Environment, steps: int = 1) -> _Value:
     root, *below = expression.path
     token, path = expression.token, list(expression.path)
-    if not isinstance(root, str) or any(
-        not isinstance(one, str) or one in _WORDS for one in below
-    ):
+    if not isinstance(root, str) or any(not isinstance(one, str) or one in _WORDS for one in below):
         return _engine(expression, steps - 1)
     segments = tuple(below)
 
@@ -321,7 +319,7 @@ def _path(expression: Any, _: Environment, steps: int = 1) -> _Value:
 
 
 def _constant(expression: Any, engine: Environment) -> _Value:
-    value = expression if isinstance(expression, Blank | Empty) else None
+    value: Any = expression if isinstance(expression, Blank | Empty) else None
     if hasattr(expression, "value"):
         is_text = isinstance(expression, StringLiteral) and engine.autoescape
         value = Markup(expression.value) if is_text else expression.value

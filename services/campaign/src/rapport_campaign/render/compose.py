@@ -124,9 +124,7 @@ class Composer:
         if is_promotion and way_out not in text:
             text = f"{text.rstrip()}\n\nUnsubscribe: {way_out}\n"
         links: list[Link] = []
-        page.replace(
-            lambda url: url if url in own else self._tracked(url, campaign, token, links)
-        )
+        page.replace(lambda url: url if url in own else self._tracked(url, campaign, token, links))
         page.append(pixel(f"{self._base}/o/{tokens.sign(self._key, 'open', token)}"))
         headers = {"Precedence": "bulk"}
         if is_promotion:

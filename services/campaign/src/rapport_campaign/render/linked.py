@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from typing_extensions import override
+
 from rapport_campaign.render.addresses import EDGE, is_refused, web_address
 from rapport_campaign.render.scan import RAW, Piece, Value, decoded, markup, pieces
 
@@ -116,6 +118,7 @@ class Linked:
         ]
         self._end = at + more
 
+    @override
     def __str__(self) -> str:
         return "".join(self._texts)
 
