@@ -6,7 +6,6 @@ when it does not answer.
 
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -25,6 +24,7 @@ from rapport_campaign.render.wire import LENGTH, Answered, Batch, Source, Task
 CHUNK = 25
 """Answers that come together, if they come quickly."""
 CHUNK_SECONDS = 0.05
+"""Of processor."""
 
 _Asked = Task | Source | Draft | Piecework | View
 
@@ -49,26 +49,30 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     while (frame := _take(incoming)) is not None:
         batch = decoder.decode(frame)
         ready: list[Answered] = []
-        since = time.perf_counter()
+        used = 0.0
         for asked in batch.asked:
-            ready.append(_guarded(batch, asked, composer))
-            is_late = time.perf_counter() - since > CHUNK_SECONDS
-            if batch.one_by_one or is_late or len(ready) == CHUNK:
+            answer, took = _guarded(batch, asked, composer)
+            ready.append(answer)
+            used += took
+            if batch.one_by_one or used > CHUNK_SECONDS or len(ready) == CHUNK:
                 _give(outgoing, ready)
-                ready, since = [], time.perf_counter()
+                ready, used = [], 0.0
         if ready:
             _give(outgoing, ready)
 
 
-def _guarded(batch: Batch, asked: _Asked, composer: Composer) -> Answered:
+def _guarded(batch: Batch, asked: _Asked, composer: Composer) -> tuple[Answered, float]:
+    """An answer, and the seconds of processor that it took."""
+    left = 0.0
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, batch.seconds)
         try:
-            return _answered(batch, asked, composer)
+            answer = _answered(batch, asked, composer)
         finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            left, _ = signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except _OutOfTimeError:
-        return Answered(refused=f"template: it takes more than {batch.seconds:g} s")
+        answer = Answered(refused=f"template: it takes more than {batch.seconds:g} s")
+    return answer, batch.seconds - left
 
 
 def _answered(batch: Batch, asked: _Asked, composer: Composer) -> Answered:
