@@ -31,14 +31,14 @@ def test_a_list_of_servers() -> None:
         Listed("mx2.example.com", 465, "tls"),
         Listed("127.0.0.1", 25, pace=10),
     ]
-    made = outlets_of(found, timeout=7, greeting="shop.example", connections=4)
+    made = outlets_of(found, timeout=HANG_SECONDS, greeting="shop.example", connections=4)
     assert [(one.name, one.connections, one.pace) for one in made] == [
         ("mx1.example.com:2525", 2, 0.5),
         ("mx2.example.com:465", 4, 0.0),
         ("127.0.0.1:25", 4, 10.0),
     ]
     assert made[0].server == Server(
-        "mx1.example.com", 2525, 7, "us@er", "p/w", "starttls", "shop.example"
+        "mx1.example.com", 2525, HANG_SECONDS, "us@er", "p/w", "starttls", "shop.example"
     )
     assert mail_servers(" \n") == []
 
