@@ -5,6 +5,7 @@ from two worker processes; beside the floor of the same mails.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.bench.mail_sink import Sink
 from tests.bench.place import Place
 from tests.bench.table import Row, console
 
-from rapport_local.ports import Ports
+from rapport_local.ports import HOST, Ports
 from rapport_local.ui import MIB
 
 PEOPLE = 100_000
@@ -118,13 +119,24 @@ def _second(started: Place) -> Iterator[subprocess.Popen[bytes]]:
     """A second worker process, as a second replica is."""
     config = started.stack.config
     env = config.environment("campaign-worker", started.stack.credentials())
-    env |= {"RAPPORT_METRICS_PORT": str(Ports.free().smtp), "RAPPORT_REPLICA": "1"}
+    port = Ports.free().smtp
+    env |= {"RAPPORT_METRICS_PORT": str(port), "RAPPORT_REPLICA": "1"}
     process = subprocess.Popen([*config.command("campaign"), "run"], env={**os.environ, **env})
     try:
+        # What it takes to start is nothing that a mail costs.
+        _until(lambda: _answers(port))
         yield process
     finally:
         process.terminate()
         process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _meter(started: Place, sink: Sink, second: subprocess.Popen[bytes]) -> Meter:
