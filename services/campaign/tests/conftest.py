@@ -36,6 +36,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
+from rapport_campaign.handlers.outlets import Mouth
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
@@ -403,11 +404,12 @@ def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Ca
 
     async def once(**settings: Any) -> bool:
         sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
-        connection = Connection(sender._server)
+        mouths = [Mouth(one, [Connection(one.server)]) for one in sender.outlets]
         try:
-            return await sender._turn(Lane([connection], renderer), asyncio.Event())
+            return await sender._turn(Lane(mouths, renderer), asyncio.Event())
         finally:
-            await connection.close()
+            for mouth in mouths:
+                await mouth.connections[0].close()
             await sender._carriers.http.close()
 
     return once

@@ -25,7 +25,17 @@ SMTP_DURATION = Histogram(
     buckets=(*LATENCY_BUCKETS, 30, 60),
 )
 IN_FLIGHT = Gauge("rapport_sender_in_flight", "Mails claimed by this process and not finished.")
-UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while the mail server can't be talked to.")
+UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while no mail server can be talked to.")
+SERVER_MAILS = Counter(
+    "rapport_mail_server_mails_total",
+    "Mails that a mail server was given, by what came of it; released: it has nothing of them.",
+    ["server", "result"],
+)
+SERVER_AWAY = Gauge(
+    "rapport_mail_server_unreachable",
+    "1 while a mail server can't be talked to; others may take its mails.",
+    ["server"],
+)
 RENDER_DURATION = Histogram(
     "rapport_render_duration_seconds",
     "Time to render a batch of mails, links and MIME included.",

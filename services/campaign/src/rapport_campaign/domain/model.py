@@ -214,6 +214,16 @@ def send_key(workspace: str, campaign: str, occasion: str) -> str:
     An occasion is one person's: so no merge makes a second send of it, whichever record comes
     first. SHA-256 of the parts, each behind its number of characters and a colon.
     """
-    parts = (workspace, campaign, occasion, ONLY_STEP, EMAIL_CHANNEL)
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    before, after = around_occasion(workspace, campaign)
+    text = f"{before}{len(occasion)}:{occasion}{after}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def around_occasion(workspace: str, campaign: str) -> tuple[str, str]:
+    """What stands before and after an occasion, with its length, in what a send key is made of."""
+    before, after = (workspace, campaign), (ONLY_STEP, EMAIL_CHANNEL)
+    return _measured(*before), _measured(*after)
+
+
+def _measured(*parts: str) -> str:
+    return "".join(f"{len(part)}:{part}" for part in parts)

@@ -88,10 +88,15 @@ def plan_existing(
     another one that counts. Their events are of the past by definition, so their age does not
     matter; but of a campaign that was started before `restored_at` nobody knows who had it.
     """
-    lost = campaign.started_at is not None and happened_before(campaign.started_at, restored_at)
+    lost = is_forgotten(campaign, restored_at)
     for entry, profile_id in entries:
         reason = SAME_PERSON if entry.entry_id in again else BEFORE_BACKUP if lost else None
         yield _message(campaign, entry, profile_id, reason, None)
+
+
+def is_forgotten(campaign: Campaign, restored_at: datetime | None) -> bool:
+    """Whether a campaign was started before our database was restored."""
+    return campaign.started_at is not None and happened_before(campaign.started_at, restored_at)
 
 
 def happened_before(at: datetime, restored_at: datetime | None) -> bool:

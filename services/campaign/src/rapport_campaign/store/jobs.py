@@ -1,5 +1,7 @@
 """The jobs of campaign, and the pages of rows that they work through."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,6 +35,12 @@ _ENTRIES = text(
     "event_timestamp, historic FROM campaign.entry "
     "WHERE workspace = :workspace AND segment_id = :segment "
     "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
+)
+_SOME = text(
+    "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
+    "event_timestamp, historic FROM campaign.entry "
+    "WHERE workspace = :workspace AND segment_id = :segment "
+    "AND ended_at IS NULL AND entry_id = ANY(CAST(:entries AS text[])) ORDER BY entry_id"
 )
 
 
@@ -72,4 +80,15 @@ async def entries(
         _ENTRIES,
         {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
     )
+    return [Entry(**row) for row in rows.mappings()]
+
+
+async def some(
+    tx: AsyncConnection, workspace: str, segment: str, ids: Sequence[str]
+) -> list[Entry]:
+    """These of the open stays in a segment."""
+    if not ids:
+        return []
+    asked = {"workspace": workspace, "segment": segment, "entries": list(ids)}
+    rows = await tx.execute(_SOME, asked)
     return [Entry(**row) for row in rows.mappings()]

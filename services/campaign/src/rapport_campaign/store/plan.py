@@ -1,12 +1,19 @@
 """The plan: who is due what and when; planning, claiming, and taking back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import ONLY_STEP, Claimed, NewMessage
+from rapport_campaign.domain.model import (
+    ONLY_STEP,
+    Campaign,
+    Claimed,
+    NewMessage,
+    around_occasion,
+)
 from rapport_campaign.domain.throttles import CATCH_UP
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.store.moves import FIXED, TOLD, Move, moves
@@ -35,6 +42,30 @@ _WRITE = text(
     f"SELECT {FIXED}, to_address, state, reason "
     "FROM v JOIN new USING (workspace, send_key) WHERE state <> 'planned') "
     f"SELECT {TOLD} FROM v JOIN new USING (workspace, send_key)"
+)
+
+# A page of who is in a segment, planned where it stands: nothing of it comes here but for those who
+# have another id now, or another stay. The key is `send_key` of the domain.
+_INCLUDE = text(
+    "WITH page AS (SELECT e.entry_id, e.profile_id, e.profile_version, e.entry_id = ANY("
+    "CAST(:again AS text[])) OR EXISTS (SELECT FROM campaign.person AS p WHERE "
+    "p.workspace = e.workspace AND p.profile_id = e.profile_id AND p.heir IS NOT NULL) AS odd "
+    "FROM campaign.entry AS e WHERE e.workspace = :workspace AND e.segment_id = :segment "
+    "AND e.ended_at IS NULL AND e.entry_id > :after ORDER BY e.entry_id LIMIT :limit), "
+    "v AS (SELECT CAST(:workspace AS text) AS workspace, encode(sha256(convert_to("
+    "CAST(:key_begins AS text) || length(entry_id) || ':' || entry_id || :key_ends, 'UTF8')), "
+    "'hex') AS send_key, now() AS planned_at, 'entry' AS kind, CAST(:purpose AS text) AS purpose, "
+    "CAST(:campaign AS uuid) AS campaign_id, entry_id AS occasion, CAST(:step AS text) AS step, "
+    "CAST(:channel AS text) AS channel, profile_id, CAST(NULL AS text) AS traceparent, "
+    "profile_version FROM page WHERE NOT odd), "
+    "new AS (INSERT INTO campaign.send (workspace, send_key, planned_at) "
+    "SELECT workspace, send_key, planned_at FROM v ORDER BY send_key "
+    "ON CONFLICT DO NOTHING RETURNING workspace, send_key), "
+    f"due AS (INSERT INTO campaign.plan ({FIXED}, queue, needed_version, due_at) "
+    f"SELECT {FIXED}, campaign_id::text, profile_version, planned_at "
+    "FROM v JOIN new USING (workspace, send_key)) "
+    "SELECT (SELECT count(*) FROM page) AS read, (SELECT max(entry_id) FROM page) AS last, "
+    "(SELECT count(*) FROM new) AS planned, ARRAY(SELECT entry_id FROM page WHERE odd) AS odd"
 )
 
 _MICRO = timedelta(microseconds=1)
@@ -137,6 +168,45 @@ async def write(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Mov
         },
     )
     return moves(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A page of who is in a segment: how many were read and planned, where it ends (None for none
+    read), and the entries of those that `plan_existing` has to decide about.
+    """
+
+    read: int
+    planned: int
+    last: str | None
+    odd: list[str]
+
+
+async def include(
+    tx: AsyncConnection, campaign: Campaign, again: Collection[str], *, after: str, limit: int
+) -> Included:
+    """Plan a campaign for a page of those in its segment, as `plan_existing` has it.
+
+    Left to it are who was merged away, and the entries `again`, whose person has another one.
+    """
+    begins, ends = around_occasion(campaign.workspace, campaign.campaign_id)
+    row = await tx.execute(
+        _INCLUDE,
+        {
+            "workspace": campaign.workspace,
+            "segment": campaign.segment_id,
+            "campaign": campaign.campaign_id,
+            "purpose": campaign.purpose,
+            "channel": campaign.channel,
+            "step": ONLY_STEP,
+            "again": list(again),
+            "key_begins": begins,
+            "key_ends": ends,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return Included(**row.mappings().one())
 
 
 async def anything_due(tx: AsyncConnection) -> bool:
