@@ -115,7 +115,9 @@ def _sound(body: "ScheduleBody") -> "ScheduleBody":
 
 
 ScheduleBody = NowBody | AtBody | LocalBody | RecurringBody
-SoundSchedule = Annotated[ScheduleBody, Field(discriminator="kind"), AfterValidator(_sound)]
+KeptSchedule = Annotated[ScheduleBody, Field(discriminator="kind")]
+"""As it is shown: what is kept is shown whatever has become of its zone since."""
+SoundSchedule = Annotated[KeptSchedule, AfterValidator(_sound)]
 
 
 class ThrottleBody(BaseModel):
