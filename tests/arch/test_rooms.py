@@ -43,6 +43,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
     },
     "campaign": {
+        "announcer.py": "the worker that posts to webhooks what became of messages",
         "background.py": "its workers, by the half of the process that has them",
         "channels": "the providers of all channels but e-mail, behind one contract",
         "fetching.py": "the HTTPS by which certificates of vendors come",
@@ -57,7 +58,6 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     },
     "feedback": _PAGES,
     "segment": {
-        "posting.py": "the HTTP by which posts go to webhooks, and where they may not go",
         "sender.py": "the worker that sends",
     },
 }

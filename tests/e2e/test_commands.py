@@ -159,6 +159,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "hook list": [],
     "hook remove": [ID],
     "outcome list": [],
+    "outcome-webhook archive": [ID],
+    "outcome-webhook create": ["https://shop.example.com/outcomes"],
+    "outcome-webhook deliveries": [ID],
+    "outcome-webhook list": [],
+    "outcome-webhook replay": [ID],
+    "outcome-webhook rotate": [ID],
+    "outcome-webhook set": [ID, "--no-active"],
+    "outcome-webhook show": [ID],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
     "privacy access ask": [*PERSON, "--reason", "why"],
@@ -481,6 +489,7 @@ def typed() -> Iterator[list[str]]:
         yield ["due", "retry", "--all", "--service", service]
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]
+    yield ["outcome-webhook", "replay", ID, "--delivery", "msg_1"]
 
 
 def test_every_command_is_tried_and_takes_json() -> None:

@@ -66,6 +66,26 @@ RETURNED = Counter(
     ["source", "result"],
 )
 
+POSTS = Counter(
+    "rapport_campaign_webhook_posts_total",
+    "Posts to webhooks about messages, by what came of them.",
+    ["outcome"],
+)
+POST_DURATION = Histogram(
+    "rapport_campaign_webhook_post_duration_seconds",
+    "Time until a receiver has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 15),
+)
+DELIVERIES = Gauge(
+    "rapport_campaign_webhook_deliveries",
+    "Posts to webhooks that wait, and those that were given up; looked at once a minute.",
+    ["state"],
+)
+WEBHOOKS_OFF = Gauge(
+    "rapport_campaign_webhooks_off",
+    "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
+)
+
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _signed in ("yes", "no"):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from rapport_campaign.settings import Settings
-from rapport_campaign.store import keeping
+from rapport_campaign.store import keeping, posts
 from rapport_campaign.store.contacts import LONGEST_KEPT
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
@@ -29,5 +29,11 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
+        Retention(
+            "webhook_post",
+            "ended_at",
+            timedelta(days=settings.webhook_retention_days),
+            posts.clear,
+        ),
         KEPT,
     ]

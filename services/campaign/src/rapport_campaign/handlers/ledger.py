@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.model import NewMessage
+from rapport_campaign.handlers.announcing import announce
 from rapport_campaign.store import ledger, people, plan
 from rapport_campaign.store.moves import Move
 from rapport_campaign.tables import SCHEMA
@@ -21,7 +22,8 @@ async def write_plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> lis
 
 
 async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
-    """Keep the totals and metrics of messages that have moved, and the ledger's left side.
+    """Keep the totals and metrics of messages that have moved, and the ledger's left side; what has
+    ended is told to webhooks.
 
     Last in a transaction: all writers share these rows.
     """
@@ -30,7 +32,8 @@ async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
         metrics.MESSAGES.labels(one.channel, one.after).inc()
         if one.after == "suppressed":
             metrics.SUPPRESSED.labels(one.reason).inc()
-    await ledger.add(tx, told)
+    listening = await ledger.add(tx, told)
+    await announce(tx, told, listening)
     new = sum(one.before is None for one in told)
     await add_tallies(tx, SCHEMA, {PLANNED_TALLY: new})
 

@@ -86,6 +86,14 @@ OUTCOMES = Rows(
     _OUTCOME,
     _MINE,
 )
+POSTS = Rows(
+    "campaign.webhook_post",
+    "what was told of messages to you to other systems of the shop, or waits to be",
+    "campaign.webhook_post t JOIN campaign.webhook w USING (workspace, webhook_id)",
+    {"post_id": "uuid"},
+    {"to": "w.url", **plain("body", "created_at", "ended_at")},
+    _MINE,
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -130,6 +138,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _reported(recogniser),
         ENTRIES,
         OBJECTIONS,
+        POSTS,
         CONTACTS,
         _suppressed_addresses(recogniser),
         INBOX,

@@ -12,6 +12,7 @@ from rapport_campaign.tables import (
     providers,
     sender_domains,
     templates,
+    webhooks,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -30,4 +31,5 @@ __all__ = [
     "providers",
     "sender_domains",
     "templates",
+    "webhooks",
 ]
