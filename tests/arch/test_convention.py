@@ -163,6 +163,7 @@ SAFE_AGAIN = {
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
+    "/v1/contact-points/clear": "the newest word counts: the same one again changes nothing",
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
     "/v1/provider-accounts": "a name is taken once (409 with the id)",
     "/v1/inbox-tokens": "a token is kept nowhere",

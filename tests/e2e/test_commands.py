@@ -208,6 +208,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile republish": ["--wait"],
     "profile scores": PERSON,
     "profile search": ["ada"],
+    "profile clear-point": ["email", "someone@example.com", "--reason", "why"],
     "profile show": ["id", ID],
     "profile stats": [],
     "profile timeline": PERSON,
