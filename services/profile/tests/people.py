@@ -173,7 +173,7 @@ def points(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
     )
     address = draw(st.sampled_from(["right@example.com", "ada@example.com"]))
     return event(
-        draw(st.sampled_from([f"b{n}" for n in range(6)])),
+        draw(st.sampled_from([f"{source}{n}" for n in range(6)])),
         source=source,
         at=draw(times),
         name=name,
