@@ -1,4 +1,4 @@
-"""Webhooks that are told what became of messages, and their posts.
+"""Webhooks that are told what became of messages, their posts; looks again at sender domains.
 
 Revision: 0024, follows 0023.
 """
@@ -22,6 +22,9 @@ LIVING = sa.text("ended_at IS NULL")
 def upgrade() -> None:
     _webhooks()
     _posts()
+    misses = sa.Column("misses", sa.Integer(), nullable=False, server_default=ZERO)
+    op.add_column("sender_domain", misses, schema=SCHEMA)
+    op.add_column("sender_domain", sa.Column("next_look_at", INSTANT), schema=SCHEMA)
 
 
 def _webhooks() -> None:
@@ -111,5 +114,7 @@ def _indexes() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("sender_domain", "next_look_at", schema=SCHEMA)
+    op.drop_column("sender_domain", "misses", schema=SCHEMA)
     op.drop_table("webhook_post", schema=SCHEMA)
     op.drop_table("webhook", schema=SCHEMA)

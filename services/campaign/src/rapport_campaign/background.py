@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.announcer import Announcer
+from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
@@ -39,5 +41,6 @@ def background(
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
         Upkeep(engine),
+        Looker(engine, means_of(settings)),
         *intakes(engine, publisher, settings),
     ]

@@ -40,6 +40,16 @@ UNOPENED = Gauge(
     "rapport_sender_keys_unopened",
     "Keys of sender domains that no key of RAPPORT_SIGNING_KEYS opens: their mails go unsigned.",
 )
+SENDER_DOMAINS = Gauge(
+    "rapport_sender_domains",
+    "Domains that were verified: their record was not seen at the last look (missed), or is gone.",
+    ["state"],
+)
+LOOKS = Counter(
+    "rapport_sender_domain_looks_total",
+    "Looks of our own at records of sender domains, by whether the domain's key was seen.",
+    ["result"],
+)
 TRACKED = Counter(
     "rapport_tracked_total",
     "Opens, clicks, unsubscribes and words on the page of preferences that were recorded.",

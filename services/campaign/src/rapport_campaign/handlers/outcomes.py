@@ -212,6 +212,7 @@ def _event(
         "consequence": then,
         "code": report.code or None,
         "text": (report.reply or report.text) or None,
+        "subject": (report.text or None) if report.kind == "replied" else None,
     }
     return own_events.event(
         workspace=sent.workspace,
