@@ -19,6 +19,7 @@ from rapport_campaign.announcer import Announcer
 from rapport_campaign.domain.announcements import body_of, of_outcome, of_state, scopes
 from rapport_campaign.domain.outcomes import Report
 from rapport_campaign.domain.webhook_keys import WebhookKeys
+from rapport_campaign.domain.webhook_keys import place_of as kept_at
 from rapport_campaign.handlers.announcing import TURNED_OFF
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.store.posts import clear
@@ -27,6 +28,7 @@ from rapport_common.outside import webhooks as rules
 from rapport_common.outside.addresses import networks
 from rapport_common.outside.posting import Poster
 from rapport_common.outside.signed_posts import signed
+from rapport_common.secret_keys import SealedSecretError
 
 RECEIPT = {"to": "ada@example.com", "subject": "Order 7", "html": "<p>Thank you</p>"}
 
@@ -45,6 +47,14 @@ def test_what_is_told_of_a_message() -> None:
     data = {"id": "k", "kind": "request", "channel": "email"}
     assert body["data"] == {**data, "campaign_id": None, "profile_id": None}
     assert (body["type"], body["timestamp"]) == ("message.failed", "2026-03-01T00:00:00Z")
+
+
+def test_a_secret_opens_at_its_own_webhook_only() -> None:
+    keys = WebhookKeys((b"k" * 32,))
+    kept = keys.sealed(kept_at("acme", "w1"), "whsec_x", bytes(12))
+    assert keys.opened(kept_at("acme", "w1"), kept) == "whsec_x"
+    with pytest.raises(SealedSecretError):
+        keys.opened(kept_at("acme", "w2"), kept)
 
 
 class Desk:
