@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from services.feedback.tests.conftest import Service, make_settings
+from tests.support.outbox import waiting
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
@@ -114,7 +115,11 @@ async def test_an_answer_opens_a_case_and_the_next_goes_on_with_it(service: Serv
     ]
     assert [one["actor"] for one in adas["history"]] == ["customer"]
     assert [one["id"] for one in bobs["messages"]] == ["r3"]
-    assert [one.name for one in await service.events()] == ["Case Opened", "Case Opened"]
+    async with service.engine.begin() as tx:
+        rows = await waiting(tx, "feedback", "events")
+    told = [msgspec.json.decode(one.value, type=Event) for one in rows]
+    names = [one.name for one in told if one.workspace == service.workspace]
+    assert names == ["Case Opened", "Case Opened"]
 
 
 @pytest.mark.integration

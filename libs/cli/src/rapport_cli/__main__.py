@@ -60,6 +60,7 @@ from rapport_cli import (
     spool,
     suppressions,
     surveys,
+    tasks,
     templates,
     timeline_rules,
     topics,
@@ -110,6 +111,7 @@ app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(outcomes.app, name="outcome")
+app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(outcome_webhooks.app, name="outcome-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")

@@ -1,4 +1,4 @@
-"""Webhooks that are told what became of messages, their posts; looks again at sender domains.
+"""Webhooks of outcomes and their posts; looks again at sender domains; tasks of staff.
 
 Revision: 0024, follows 0023.
 """
@@ -23,6 +23,7 @@ def upgrade() -> None:
     _webhooks()
     _posts()
     misses = sa.Column("misses", sa.Integer(), nullable=False, server_default=ZERO)
+    _tasks()
     op.add_column("sender_domain", misses, schema=SCHEMA)
     op.add_column("sender_domain", sa.Column("next_look_at", INSTANT), schema=SCHEMA)
 
@@ -92,6 +93,40 @@ def _posts() -> None:
     _indexes()
 
 
+def _tasks() -> None:
+    texts = ("send_key", "channel", "purpose", "profile_id")
+    more = ("point", "queue", "title", "script", "url")
+    op.create_table(
+        "task",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("task_id", ID, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
+        sa.Column("campaign_id", postgresql.UUID(as_uuid=False)),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in more),
+        *(
+            sa.Column(name, INSTANT, nullable=False)
+            for name in ("created_at", "due_at", "expires_at")
+        ),
+        sa.Column("state", sa.Text(), nullable=False, server_default=sa.text("'open'")),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=ZERO),
+        sa.Column("holder", sa.Text()),
+        sa.Column("lease_until", INSTANT),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("note", sa.Text(), nullable=False, server_default=sa.text("''")),
+        sa.Column("ended_at", INSTANT),
+        sa.Column("ended_by", sa.Text()),
+        sa.CheckConstraint("state IN ('open', 'done', 'withdrawn')", name=op.f("ck_task_state")),
+        sa.CheckConstraint("channel IN ('phone', 'store')", name=op.f("ck_task_channel")),
+        sa.PrimaryKeyConstraint("workspace", "task_id", name=op.f("pk_task")),
+        schema=SCHEMA,
+    )
+    due, is_open = ["workspace", "due_at", "task_id"], sa.text("state = 'open'")
+    op.create_index("ix_task_due", "task", due, schema=SCHEMA, postgresql_where=is_open)
+    for columns in (["workspace", "created_at", "task_id"], ["workspace", "profile_id"]):
+        op.create_index(op.f(f"ix_task_{'_'.join(columns)}"), "task", columns, schema=SCHEMA)
+    op.create_index(op.f("ix_task_expires_at"), "task", ["expires_at"], schema=SCHEMA)
+
+
 def _indexes() -> None:
     of_it = ["workspace", "webhook_id"]
     for name, columns, where in [
@@ -114,6 +149,7 @@ def _indexes() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("task", schema=SCHEMA)
     op.drop_column("sender_domain", "next_look_at", schema=SCHEMA)
     op.drop_column("sender_domain", "misses", schema=SCHEMA)
     op.drop_table("webhook_post", schema=SCHEMA)

@@ -18,6 +18,7 @@ from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import suppression_routes
+from rapport_campaign.api.tasks import task_routes, task_writing_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
 from rapport_campaign.api.webhooks import (
@@ -81,6 +82,8 @@ def routers(
         provider_routes(engine, carriers),
         texting_routes(engine),
         inbox_routes(engine, renderer.office),
+        task_routes(engine),
+        task_writing_routes(engine, tracker.publisher),
         inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),

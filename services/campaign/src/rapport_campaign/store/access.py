@@ -94,6 +94,14 @@ POSTS = Rows(
     {"to": "w.url", **plain("body", "created_at", "ended_at")},
     _MINE,
 )
+TASKS = Rows(
+    "campaign.task",
+    "what our staff were asked to tell you, by phone or in a store, and what came of it",
+    "campaign.task t",
+    {"task_id": "uuid"},
+    plain("channel", "point", "title", "script", "outcome", "note", "created_at", "ended_at"),
+    _MINE,
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -139,6 +147,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         ENTRIES,
         OBJECTIONS,
         POSTS,
+        TASKS,
         CONTACTS,
         _suppressed_addresses(recogniser),
         INBOX,

@@ -80,6 +80,12 @@ POSTS = Found(
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.webhook_post WHERE {_OF_THEM}",
 )
+TASKS = Found(
+    "campaign.task",
+    "DELETE FROM campaign.task WHERE ctid IN (SELECT ctid FROM campaign.task "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.task WHERE {_OF_THEM}",
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -116,6 +122,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _suppressed_addresses(recogniser),
         INBOX,
         POSTS,
+        TASKS,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

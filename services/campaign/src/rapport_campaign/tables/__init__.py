@@ -11,6 +11,7 @@ from rapport_campaign.tables import (
     permission,
     providers,
     sender_domains,
+    tasks,
     templates,
     webhooks,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "permission",
     "providers",
     "sender_domains",
+    "tasks",
     "templates",
     "webhooks",
 ]
