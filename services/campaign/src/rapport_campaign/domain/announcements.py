@@ -71,7 +71,7 @@ def scopes(kind: Kind) -> tuple[Scope, ...]:
     """Which webhooks hear of a message of this kind."""
     if kind == "test":
         return ()
-    return ("all",) if kind == "entry" else ("all", "transactional")
+    return ("all", "transactional") if kind in {"request", "opt_in"} else ("all",)
 
 
 def body_of(
