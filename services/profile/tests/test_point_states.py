@@ -26,6 +26,8 @@ from rapport_profile.domain.stamps import Stamp
 
 ADDRESS = "zoe@example.com"
 PATH = "/v1/contact-points/clear"
+HARD: dict[str, Any] = {"class": "hard"}
+SOFT: dict[str, Any] = {"class": "soft"}
 HERS = event("1", type="identify", user_id="Z", email=ADDRESS, traits={"email": ADDRESS})
 
 
@@ -37,24 +39,24 @@ def told(name: str, at: int = 1, *, message: str = "", **said: Any) -> Any:
 
 
 CONFIRMED = {"method": "double_opt_in", "state": "granted", "purpose": "promotion"}
-GONE = told("Email Bounced", consequence="dead", **{"class": "hard"})
+GONE = told("Email Bounced", consequence="dead", **HARD)
 
 
 @pytest.mark.parametrize(
     ("one", "state"),
     [
         (GONE, "bounced"),
-        (told("Email Bounced", **{"class": "hard"}), "bounced"),
-        (told("Email Bounced", consequence="dead", **{"class": "soft"}), "bounced"),
+        (told("Email Bounced", **HARD), "bounced"),
+        (told("Email Bounced", consequence="dead", **SOFT), "bounced"),
         (told("Email Complained", consequence="unwanted"), "complained"),
         (told("Consent Updated", **CONFIRMED), "ok"),
         (told("Contact Point Cleared", source="profile"), "ok"),
-        (told("Email Bounced", **{"class": "soft"}), None),
-        (told("Email Bounced", source="shop", **{"class": "hard"}), None),
-        (told("Email Bounced", source="profile", **{"class": "hard"}), None),
-        (told("Message Bounced", channel="whatsapp", **{"class": "hard"}), None),
-        (told("Message Bounced", channel="sms", **{"class": "hard"}), None),
-        (told("Email Bounced", contact_point=7, **{"class": "hard"}), None),
+        (told("Email Bounced", **SOFT), None),
+        (told("Email Bounced", source="shop", **HARD), None),
+        (told("Email Bounced", source="profile", **HARD), None),
+        (told("Message Bounced", channel="whatsapp", **HARD), None),
+        (told("Message Bounced", channel="sms", **HARD), None),
+        (told("Email Bounced", contact_point=7, **HARD), None),
         (told("Consent Updated", method="link", state="granted"), None),
         (told("Email Opened"), None),
         (event("i", type="identify", source="campaign", user_id="Z"), None),
