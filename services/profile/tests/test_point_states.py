@@ -38,7 +38,7 @@ def told(name: str, at: int = 1, *, message: str = "", **said: Any) -> Any:
     return event(message or f"{name}-{at}", source=source, user_id="Z", name=name, at=at, said=said)
 
 
-CONFIRMED = {"method": "double_opt_in", "state": "granted", "purpose": "promotion"}
+CONFIRMED: dict[str, Any] = {"method": "double_opt_in", "state": "granted", "purpose": "promotion"}
 GONE = told("Email Bounced", consequence="dead", **HARD)
 
 
