@@ -98,7 +98,7 @@ def check(service: str, *, coverage: bool) -> tuple[bool, str]:
         "--rootdir",
         str(ROOT),
         "-m",
-        NO_SERVERS,
+        f"{NO_SERVERS} and not long",
         "tests",
     )
     if tests.returncode:

@@ -95,6 +95,7 @@ KEYED = {
     "/v1/consent-rules/history": "version",
     "/v1/trait-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
+    "/v1/broadcasts/{broadcast_id}/dry-runs/{job_id}/people": "the profile",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
     "/v1/profiles/{profile_id}/groups": "the group",
     "/v1/profiles/{profile_id}/traits": "name",
@@ -173,6 +174,7 @@ SAFE_AGAIN = {
     "/v1/snippets": "a name is taken once (409)",
     "/v1/coupon-pools": "a name is taken once (409)",
     "/v1/coupon-pools/{name}/imports": "a code is in a pool once",
+    "/v1/broadcasts/{broadcast_id}/again": "its newest run has not ended then (409)",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }

@@ -37,6 +37,10 @@ ARRIVES = {
 # What a page promises that its reader will see, in this order.
 SHOWS = {
     "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
+    "broadcasts": [
+        *("2  gets", "never: no consent", "done", "begun", "is scheduled."),
+        *("is paused.", "is cancelled."),
+    ],
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "channels": [
         *("ucs2", "sms", "settings.account_sid", "0.0795"),

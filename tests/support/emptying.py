@@ -1,7 +1,8 @@
-"""Empties a service's tables between tests."""
+"""Empties a service's tables between tests, or the whole of a database."""
 
 from collections.abc import Iterable
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -36,6 +37,31 @@ def wiping(tables: Iterable[str]) -> str:
 async def wipe(tx: AsyncConnection, tables: Iterable[str]) -> None:
     """Nothing is in these tables any more."""
     await tx.execute(text(wiping(tables)))
+
+
+async def dropped(url: str) -> None:
+    """There is no schema of a service in this database any more, and nobody in it.
+
+    Whoever is still connected is ended first: a killed process of a test may hold locks.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_END_OTHERS)
+        schemas = await connection.fetch(_SCHEMAS)
+        for row in schemas:
+            await connection.execute(f'DROP SCHEMA "{row["nspname"]}" CASCADE')
+    finally:
+        await connection.close()
+
+
+_END_OTHERS = """
+    SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_SCHEMAS = """
+    SELECT nspname FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+"""
 
 
 async def wiped(engine: AsyncEngine, tables: Iterable[str]) -> None:

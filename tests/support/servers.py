@@ -118,8 +118,14 @@ class OwnServers:
     def _start_postgres(self) -> str:
         from rapport_local.postgres import Postgres  # noqa: PLC0415
 
-        # No test of this server pulls the plug of the machine.
-        settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
+        # No test of this server pulls the plug of the machine. Nobody counts rows behind the back of
+        # a test: of an emptied table it would be learned that it is small, and plans go by that.
+        settings = {
+            "autovacuum": "off",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "400",
+        }
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
         self._postgres.ready_seconds = HANG_SECONDS
         return self._postgres.start().url().removesuffix("/postgres")

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.emptying import dropped
 from tests.support.engines import patient_engine
 
 from rapport_common.db import metadata
@@ -21,17 +22,15 @@ SERVICE = "segment"
 
 
 @pytest.fixture
-async def database_url(postgres_server: object) -> str:
-    return await _database(postgres_server)
+async def database_url(module_database_url: str) -> str:
+    """A database with nothing in it: that of the module, from which all that was is dropped."""
+    await dropped(module_database_url)
+    return module_database_url
 
 
 @pytest.fixture(scope="module")
 async def module_database_url(postgres_server: object) -> str:
     """One for all tests of a module."""
-    return await _database(postgres_server)
-
-
-async def _database(postgres_server: object) -> str:
     name = f"common_{uuid.uuid4().hex[:12]}"
     url: Callable[..., str] = postgres_server.url  # type: ignore[attr-defined] # see root conftest
     connection = await asyncpg.connect(url())

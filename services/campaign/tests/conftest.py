@@ -36,6 +36,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
+from rapport_campaign.handlers.outlets import Mouth
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
@@ -403,11 +404,12 @@ def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Ca
 
     async def once(**settings: Any) -> bool:
         sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
-        connection = Connection(sender._server)
+        mouths = [Mouth(one, [Connection(one.server)]) for one in sender.outlets]
         try:
-            return await sender._turn(Lane([connection], renderer), asyncio.Event())
+            return await sender._turn(Lane(mouths, renderer), asyncio.Event())
         finally:
-            await connection.close()
+            for mouth in mouths:
+                await mouth.connections[0].close()
             await sender._carriers.http.close()
 
     return once
@@ -469,10 +471,13 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(
-        workspace: str = "acme", scopes: tuple[str, ...] = ("*",), peer: str = "127.0.0.1"
+        workspace: str = "acme",
+        scopes: tuple[str, ...] = ("*",),
+        peer: str = "127.0.0.1",
+        subject: str = "ada",
     ) -> httpx.AsyncClient:
         whole = bool({"ops", "*"} & set(scopes))
-        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5), installation=whole)
+        token = mint(workspace, subject, list(scopes), timedelta(minutes=5), installation=whole)
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False, client=(peer, 4711)),
             base_url=PUBLIC,

@@ -161,6 +161,7 @@ async def test_policy(scenario: Any) -> None:
         "promotion_without_consent": False,
         "unconfirmed_consent": "refuse",
         "soft_bounces": 5,
+        "broadcast_approval_above": None,
         "soft_bounce_days": 30,
         "language": None,
     }
@@ -168,6 +169,7 @@ async def test_policy(scenario: Any) -> None:
         "promotion_without_consent": True,
         "unconfirmed_consent": "allow",
         "soft_bounces": 0,
+        "broadcast_approval_above": 10,
         "soft_bounce_days": 7,
         "language": None,
     }

@@ -12,12 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.support.locks import somebody_waits
 
+from rapport_campaign.domain.planning import plan_existing
 from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.membership import on_membership
 from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.work import Works
-from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import campaigns, jobs, locks, people
 from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
@@ -206,6 +207,31 @@ async def test_who_is_in_already_is_planned_at_the_start_once(scenario: Any) -> 
     assert sorted(rows.values()) == ["planned", "planned", "suppressed"]
     await scenario.topics.entered("p1", "e1", **before)
     assert len(await scenario.ledger.rows()) == 3
+
+
+async def test_those_who_are_in_get_the_messages_that_the_rules_call_for(scenario: Any) -> None:
+    """They are planned in the database, by the same keys as one by one: whatever their ids are."""
+    ids = ["e1", "上海", "e'2", "😀:5", "E1"]
+    for number, entry in enumerate(ids):
+        await scenario.topics.entered(f"p{number}", entry, profile_version=number)
+    named = await scenario.started(include_existing=True)
+    async with scenario.engine.begin() as tx:
+        campaign = await campaigns.find(tx, "acme", named)
+        entries = await jobs.entries(tx, "acme", SEGMENT, after="", limit=9)
+    assert campaign is not None
+    called = plan_existing(campaign, [(one, one.profile_id) for one in entries], ())
+    rows = await scenario.ledger.rows()
+    kept = ("send_key", "kind", "purpose", "profile_id", "channel", "state")
+    wanted = {one.occasion: [str(getattr(one, name)) for name in kept] for one in called}
+    assert {row["occasion"]: [str(row[name]) for name in kept] for row in rows} == wanted
+    assert wanted.keys() == set(ids)
+    versions = await scenario.ledger.query("SELECT profile_id, needed_version FROM campaign.plan")
+    assert {row["profile_id"]: row["needed_version"] for row in versions} == {
+        f"p{number}": number for number in range(len(ids))
+    }
+    for number, entry in enumerate(ids):
+        await scenario.topics.entered(f"p{number}", entry, profile_version=number)
+    assert len(await scenario.ledger.rows()) == len(ids)
 
 
 async def test_only_the_segments_own_campaigns_of_the_workspace(scenario: Any) -> None:

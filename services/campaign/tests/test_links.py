@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from rapport_campaign.render.addresses import web_address
-from rapport_campaign.render.html import with_links
+from rapport_campaign.render.linked import Linked
 from rapport_campaign.render.words import as_text
 
 TRACKED = "https://t.example/c/1"
@@ -19,7 +19,9 @@ def targets(page: str) -> tuple[str, list[str]]:
         seen.append(url)
         return TRACKED
 
-    return with_links(page, track), seen
+    linked = Linked([page])
+    linked.replace(track)
+    return str(linked), seen
 
 
 @pytest.mark.parametrize(

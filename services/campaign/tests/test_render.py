@@ -1,6 +1,7 @@
 """Templates with limits, tracked links, and the bytes of a mail."""
 
 import email
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.policy import default
 from typing import Any
@@ -11,13 +12,25 @@ from hypothesis import strategies as st
 from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign.render.addresses import web_address
-from rapport_campaign.render.html import with_links, with_pixel, with_way_out
+from rapport_campaign.render.linked import Linked, pixel, way_out
 from rapport_campaign.render.mime import Letter, mail_bytes
 from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered
 from rapport_campaign.render.words import as_text
 from rapport_common.testing.examples import examples
 
 BIG = "x" * 30_000
+
+
+def with_links(page: str, track: Callable[[str], str]) -> str:
+    linked = Linked([page])
+    linked.replace(track)
+    return str(linked)
+
+
+def with_more(page: str, tags: str) -> str:
+    linked = Linked([page])
+    linked.append(tags)
+    return str(linked)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +156,14 @@ def test_hostile_pages_take_no_time() -> None:
         "<style>" + "</style" * 50_000,
     ):
         with_links(page, lambda url: url)
-        with_pixel(page, "x")
+        with_more(page, pixel("x"))
         as_text(page)
 
 
 def test_pixel_and_way_out_go_before_the_end() -> None:
     page = "<html><body>Hi</BODY ></html>"
-    assert with_pixel(page, "https://t/o?a&b").index("a&amp;b") < page.index("</BODY") + 60
-    assert with_way_out("no body", "https://t/u").endswith("</p>")
+    assert with_more(page, pixel("https://t/o?a&b")).index("a&amp;b") < page.index("</BODY") + 60
+    assert with_more("no body", way_out("https://t/u")).endswith("</p>")
 
 
 def test_text_version() -> None:

@@ -15,7 +15,8 @@ from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign.domain.model import Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
-from rapport_campaign.renderer import NOT_YET, Refusal, Renderer, Source
+from rapport_campaign.render.wire import Source
+from rapport_campaign.renderer import NOT_YET, Refusal, Renderer
 from rapport_common.events.profile import ComputedState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

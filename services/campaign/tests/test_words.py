@@ -1,13 +1,17 @@
 """Small words of the domain: the keys of messages, what servers say, tokens that are none."""
 
+import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.delivery import MAX_REASON, Outcome, next_step
+from rapport_campaign.domain.macs import mac
 from rapport_campaign.domain.model import EXPRESS, Claimed, NewMessage, send_key
 from rapport_campaign.domain.storable import require_storable
 from rapport_common.errors import InvalidEvent
@@ -127,3 +131,8 @@ def test_a_text_that_can_never_be_stored_names_its_record() -> None:
     with pytest.raises(InvalidEvent) as caught:
         require_storable(3, "any text", "a\0b")
     assert caught.value.index == 3
+
+
+@given(st.binary(max_size=150), st.binary(max_size=200))
+def test_a_mac_is_that_of_the_standard(key: bytes, message: bytes) -> None:
+    assert mac(key, message) == hmac.digest(key, message, "sha256")

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
+from tests.support.emptying import wiped
 from tests.support.engines import patient_engine
 
 from rapport_common.events.topics import EVENTS
@@ -29,6 +30,7 @@ from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.hands import Hands
 from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.handlers.privacy import eraser as made_eraser
+from rapport_profile.tables import METADATA
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -70,9 +72,20 @@ def settling() -> Settling:
     return Settling(EVENT_KEY)
 
 
+@pytest.fixture(scope="session")
+def standing_database(service_database: Callable[[str], str]) -> str:
+    """The database of the tests that need none of their own."""
+    return service_database("profile")
+
+
 @pytest.fixture
-async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    made = patient_engine(service_database("profile"), application="tests", pool=10)
+async def engine(standing_database: str) -> AsyncIterator[AsyncEngine]:
+    """That database, emptied: quicker by a third of a second than a new one for each test.
+
+    An engine of its own: what a process remembers of a database, it remembers by its engine.
+    """
+    made = patient_engine(standing_database, application="tests", pool=10)
+    await wiped(made, (one.fullname for one in METADATA.sorted_tables))
     yield made
     await made.dispose()
 

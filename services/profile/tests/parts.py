@@ -15,6 +15,12 @@ PARTS = text(
     "WHERE i.inhparent = CAST('profile.timeline' AS regclass) ORDER BY c.relname"
 )
 
+# Those that were taken off are known by their name only, when what is noted of them is gone.
+_ALL_PARTS = text(
+    "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = 'profile' "
+    "AND tablename ~ '^timeline_(early|late|[0-9]{4})'"
+)
+
 
 def day(number: int) -> datetime:
     """An instant so many days after the first event that there may be."""
@@ -39,8 +45,7 @@ async def aside(tx: AsyncConnection) -> list[str]:
 async def fresh_parts(engine: AsyncEngine, first: Month = FIRST, last: Month = LAST) -> None:
     """Months from the first to the last, all of them empty."""
     async with engine.begin() as tx:
-        old = [*(await tx.execute(PARTS)).scalars(), *await aside(tx)]
-        for name in old:
+        for name in (await tx.execute(_ALL_PARTS)).scalars().all():
             await tx.execute(text(f"DROP TABLE profile.{name}"))
         await tx.execute(text("TRUNCATE profile.timeline_closing"))
         await _part(tx, "timeline_early", "MINVALUE", f"'{first.start}'")

@@ -14,6 +14,7 @@ import rapport_keys
 from rapport_cli import (
     audiences,
     brand,
+    broadcasts,
     campaigns,
     cases,
     catalogue,
@@ -106,6 +107,7 @@ app.add_typer(lists.app, name="list")
 app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(broadcasts.app, name="broadcast")
 app.add_typer(messages.app, name="message")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")

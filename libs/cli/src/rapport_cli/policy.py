@@ -22,6 +22,10 @@ SoftBounces = Annotated[
 Language = Annotated[
     str | None, typer.Option(help="Of mails to people who have told none: de, zh-Hant.")
 ]
+Approval = Annotated[
+    int | None,
+    typer.Option(help="Broadcasts to more people a second person approves; -1: none."),
+]
 SoftDays = Annotated[int | None, typer.Option(help="Within so many days.")]
 
 
@@ -41,10 +45,11 @@ def set_policy(
     soft_bounces: SoftBounces = None,
     soft_bounce_days: SoftDays = None,
     language: Language = None,
+    broadcast_approval_above: Approval = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Change what is given, and keep the rest."""
-    given = {
+    given: dict[str, object] = {
         "promotion_without_consent": promotion_without_consent,
         "unconfirmed_consent": unconfirmed_consent,
         "soft_bounces": soft_bounces,
@@ -52,6 +57,9 @@ def set_policy(
         "language": language,
     }
     wanted = {key: value for key, value in given.items() if value is not None}
+    if broadcast_approval_above is not None:
+        above = broadcast_approval_above
+        wanted |= {"broadcast_approval_above": above if above >= 0 else None}
     if not wanted:
         message = "Say what to change, for example --unconfirmed-consent; --help shows all."
         raise CliError("nothing_to_change", message)

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.announcer import Announcer
 from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.sender_domains import means_of
@@ -42,5 +43,6 @@ def background(
         Keeper(engine, carriers),
         Upkeep(engine),
         Looker(engine, means_of(settings)),
+        Conductor(engine, settings.restored_at),
         *intakes(engine, publisher, settings),
     ]

@@ -25,7 +25,17 @@ SMTP_DURATION = Histogram(
     buckets=(*LATENCY_BUCKETS, 30, 60),
 )
 IN_FLIGHT = Gauge("rapport_sender_in_flight", "Mails claimed by this process and not finished.")
-UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while the mail server can't be talked to.")
+UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while no mail server can be talked to.")
+SERVER_MAILS = Counter(
+    "rapport_mail_server_mails_total",
+    "Mails that a mail server was given, by what came of it; released: it has nothing of them.",
+    ["server", "result"],
+)
+SERVER_AWAY = Gauge(
+    "rapport_mail_server_unreachable",
+    "1 while a mail server can't be talked to; others may take its mails.",
+    ["server"],
+)
 RENDER_DURATION = Histogram(
     "rapport_render_duration_seconds",
     "Time to render a batch of mails, links and MIME included.",
@@ -61,6 +71,13 @@ NOT_ASKED = Counter(
     "Yeses of pages that no mail asks to confirm: too many have in this hour.",
 )
 
+BROADCAST_RUNS = Gauge(
+    "rapport_broadcast_runs", "Runs of broadcasts that have not ended, by their state.", ["state"]
+)
+BROADCAST_LATE = Gauge(
+    "rapport_broadcast_late_seconds",
+    "For so long the broadcast that is due longest has not been begun; 0 when none is.",
+)
 COUPONS_LOW = Gauge(
     "rapport_coupon_pools_low",
     "Coupon pools of all workspaces in which no more codes are left than they say is low.",
@@ -96,6 +113,8 @@ WEBHOOKS_OFF = Gauge(
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
 
+for _run in ("planning", "sending", "paused"):
+    BROADCAST_RUNS.labels(_run)
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _signed in ("yes", "no"):

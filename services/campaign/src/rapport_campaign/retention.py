@@ -18,6 +18,9 @@ TASKS_KEPT = timedelta(days=90)
 # A file of codes goes when its job has read it; one whose job was cancelled, later.
 FILES_KEPT = timedelta(days=7)
 
+ANSWERS_KEPT = timedelta(days=7)
+"""What dry runs have found."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -38,5 +41,6 @@ def retentions(settings: Settings) -> list[Retention]:
             timedelta(days=settings.webhook_retention_days),
             posts.clear,
         ),
+        Retention("broadcast_answer", "at", ANSWERS_KEPT),
         KEPT,
     ]

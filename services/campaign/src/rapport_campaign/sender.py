@@ -24,13 +24,15 @@ from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
+from rapport_campaign.handlers.outlets import Mouth, outlets_of
+from rapport_campaign.handlers.outlets import away as unreachable
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.journal import Entry, Journal, Page
 from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.render.saying import Spoken
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
-from rapport_campaign.smtp import Connection, Server, UnreachableError
+from rapport_campaign.smtp import UnreachableError
 from rapport_campaign.store import coupons, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -48,7 +50,7 @@ KNOWN_LINKS = 10_000
 class Lane:
     """What one lane sends with."""
 
-    connections: list[Connection]
+    mouths: list[Mouth]
     renderer: Renderer
 
 
@@ -79,7 +81,12 @@ class Sender:
         self._renderers = renderers
         self._carriers = carriers
         self._settings = settings
-        self._server = smtp_server(settings)
+        self.outlets = outlets_of(
+            settings.mail_servers(),
+            timeout=settings.smtp_timeout,
+            greeting=settings.greeting,
+            connections=settings.sender_connections,
+        )
         self._signer = Signer(settings.secret_keys())
         self._marks = Marks(key_bytes(settings.link_key))
         self._known_links: set[tuple[str, str]] = set()
@@ -95,7 +102,7 @@ class Sender:
 
     async def _lane(self, number: int, stop: asyncio.Event) -> None:
         lane = Lane(
-            [Connection(self._server) for _ in range(self._settings.sender_connections)],
+            [Mouth.of(one) for one in self.outlets],
             self._renderers[number % len(self._renderers)],
         )
         pause = 0.0
@@ -115,15 +122,16 @@ class Sender:
                     log.warning("ledger not reachable", error=error)
                 await _wait(stop, pause)
         finally:
-            for one in lane.connections:
-                await one.close()
+            for mouth in lane.mouths:
+                for one in mouth.connections:
+                    await one.close()
 
     async def _turn(self, lane: Lane, stop: asyncio.Event) -> bool:
         """One batch; False when there is nothing to do."""
         if not await self._anything_due():
             return False
         # First the server, then the claim: while it is away no mail is marked, and all else goes.
-        away = await _away(lane.connections[0])
+        away = await unreachable(lane.mouths)
         claimed_at = time.monotonic()
         with ExitStack() as kept:
             async with self._engine.begin() as tx:
@@ -168,16 +176,14 @@ class Sender:
         results: list[Result] = []
         said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
-        render, begin = moments(self._settings.lease_seconds, self._server.timeout)
+        render, begin = moments(self._settings.lease_seconds, self._settings.smtp_timeout)
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
         hand_over = HandOver(claimed_at + begin, stop, mails, results, way.page)
         # A body is begun one time-out after its mail at the latest, and answered in another one.
-        until = claimed_at + begin + self._server.timeout
+        until = claimed_at + begin + self._settings.smtp_timeout
         if await self._store_links([link for _, mail in mails for link in mail.links]):
-            async with asyncio.TaskGroup() as group:
-                for one in lane.connections[: len(mails)]:
-                    group.create_task(hand_over.work(one, until))
+            await hand_over.to(lane.mouths, until)
         hand_over.give_back()
         for takers, some in parcels.ready(said, results).items():
             await self._carry(takers, some, results, way.page)
@@ -249,9 +255,11 @@ class Sender:
             answers = await renderer.compose(batch.jobs, clock.now(), until=until)
         for job, answer in zip(batch.jobs, answers, strict=True):
             if isinstance(answer, Mail):
-                mails.append((job, self._signer.signed(job.claimed.workspace, answer)))
-                # A signature takes a millisecond: others have their turn between two of them.
-                await asyncio.sleep(0)
+                mail = self._signer.signed(job.claimed.workspace, answer)
+                mails.append((job, mail))
+                if mail is not answer:
+                    # A signature takes a millisecond: others have their turn between two of them.
+                    await asyncio.sleep(0)
                 continue
             if isinstance(answer, Spoken):
                 said.append((job, answer))
@@ -320,34 +328,9 @@ class Sender:
             await _wait(stop, EXPIRE_SECONDS)
 
 
-async def _away(connection: Connection) -> UnreachableError | None:
-    """Why the mail server can't be talked to now; None when it can."""
-    try:
-        await connection.open()
-    except UnreachableError as error:
-        metrics.UNREACHABLE.set(1)
-        return error
-    metrics.UNREACHABLE.set(0)
-    return None
-
-
 def _entries(batch: Batch) -> list[Entry]:
     claimed = [job.claimed for job in batch.jobs]
     return [Entry(one.workspace, one.send_key, one.profile_id) for one in claimed]
-
-
-def smtp_server(settings: Settings) -> Server:
-    """The mail server that the settings name."""
-    password = settings.smtp_password
-    return Server(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        timeout=settings.smtp_timeout,
-        username=settings.smtp_username,
-        password=password.get_secret_value() if password else None,
-        tls=settings.smtp_tls,
-        greeting=settings.greeting,
-    )
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.domain.mail_servers import MailServer, mail_servers
 from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
 from rapport_campaign.domain.resolvers import servers
@@ -53,6 +54,11 @@ class Settings(ProxiedSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    smtp_servers: SecretStr = Field(
+        default=SecretStr(""),
+        description="Several mail servers in place of the one above, blanks between them: "
+        "smtp+starttls://user:password@host:port?connections=2&pace=50 (also smtp, smtps).",
+    )
     smtp_hostname: str = Field(default="", description="Our name in EHLO; of the sender if empty.")
     smtp_timeout: float = Field(default=30, gt=0, le=300, description="Seconds for one mail.")
     mail_from: str = Field(default="", description="Sender of transactional mail.")
@@ -119,6 +125,12 @@ class Settings(ProxiedSettings):
             Mailbox.of(value.get_secret_value())
         return value
 
+    @field_validator("smtp_servers")
+    @classmethod
+    def _are_mail_servers(cls, value: SecretStr) -> SecretStr:
+        mail_servers(value.get_secret_value())
+        return value
+
     @field_validator("dns_servers")
     @classmethod
     def _are_servers(cls, value: str) -> str:
@@ -176,6 +188,19 @@ class Settings(ProxiedSettings):
     def returning_domains(self) -> frozenset[str]:
         """The domains whose mails are for us."""
         return frozenset(one for one in (self.bounce_domain, self.reply_domain) if one)
+
+    def mail_servers(self) -> list[MailServer]:
+        """Who mails are handed to: those listed, else the one."""
+        password = self.smtp_password
+        return mail_servers(self.smtp_servers.get_secret_value()) or [
+            MailServer(
+                host=self.smtp_host,
+                port=self.smtp_port,
+                tls=self.smtp_tls,
+                username=self.smtp_username,
+                password=password.get_secret_value() if password else None,
+            )
+        ]
 
     @property
     def journal_folder(self) -> Path:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api.broadcasts import broadcast_routes
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
@@ -71,8 +72,10 @@ def routers(
     tracker, preferences, opt_ins, outcomes = listening
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
+    arrivals = Arrivals.of(engine, settings)
     return [
-        operator_routes(engine, renderer, Arrivals.of(engine, settings)),
+        operator_routes(engine, renderer, arrivals),
+        broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
         template_routes(engine, renderer),

@@ -70,13 +70,12 @@ class UtmBody(BaseModel):
     domains: Annotated[list[str], Field(min_length=1, max_length=20), AfterValidator(_domains)]
 
 
-class NewCampaign(BaseModel):
-    """A campaign to be made. It says what a template says, or has texts of its own, in Liquid."""
+class NewSaying(BaseModel):
+    """What is said, and how. A template says it, or texts of its own do, in Liquid."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _CAMPAIGN})
+    model_config = ConfigDict(extra="forbid")
 
     name: Line
-    segment_id: SegmentId
     purpose: Purpose
     from_address: Sender | None = Field(None, description="needed for e-mail")
     subject: Annotated[Template, Field(max_length=1000)] | None = None
@@ -85,8 +84,6 @@ class NewCampaign(BaseModel):
     template_id: UUID | None = Field(default=None, description="in place of subject, html, text")
     utm: UtmBody | None = None
     coupon_pool: PoolName | None = Field(default=None, description="for {{ coupon.code }}")
-    allow_old_events: bool = False
-    include_existing: bool = False
     priority: Priority = Field(
         USUAL_PRIORITY, description="of several that want the same person the greater goes first"
     )
@@ -134,13 +131,22 @@ class NewCampaign(BaseModel):
         return kept | {"quiet_hours": windows_of(self.quiet_hours)}
 
 
-class CampaignChange(BaseModel):
-    """What of a draft is to be another; what is left out stays."""
+class NewCampaign(NewSaying):
+    """A campaign to be made. It says what a template says, or has texts of its own, in Liquid."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _CAMPAIGN})
+
+    segment_id: SegmentId
+    allow_old_events: bool = False
+    include_existing: bool = False
+
+
+class SayingChange(BaseModel):
+    """What of what is said is to be another; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Line | None = None
-    segment_id: SegmentId | None = None
     purpose: Purpose | None = None
     from_address: Sender | None = None
     subject: Subject | None = None
@@ -151,8 +157,6 @@ class CampaignChange(BaseModel):
     )
     utm: UtmBody | None = Field(default=None, description="null: links stay as they are")
     coupon_pool: PoolName | None = None
-    allow_old_events: bool | None = None
-    include_existing: bool | None = None
     priority: Priority | None = None
     quiet_hours: Windows | None = Field(None, description="null: those of the workspace")
     topic: Line | None = Field(None, description="null: none")
@@ -160,11 +164,16 @@ class CampaignChange(BaseModel):
 
     @model_validator(mode="after")
     def _only_some_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - _CAN_GO):
+        for name in sorted(self.model_fields_set - self.can_go()):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
         return self
+
+    @classmethod
+    def can_go(cls) -> set[str]:
+        """The names of what may be null."""
+        return _CAN_GO
 
     def changes(self) -> dict[str, Any]:
         """The fields that were given; only some can be taken away."""
@@ -175,6 +184,16 @@ class CampaignChange(BaseModel):
     def _windows(self) -> dict[str, Any]:
         given = "quiet_hours" in self.model_fields_set
         return {"quiet_hours": windows_of(self.quiet_hours)} if given else {}
+
+
+class CampaignChange(SayingChange):
+    """What of a draft is to be another; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    segment_id: SegmentId | None = None
+    allow_old_events: bool | None = None
+    include_existing: bool | None = None
 
 
 def _kept(fields: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,9 @@ class PolicyChange(BaseModel):
     soft_bounces: Annotated[int, Field(ge=0, le=1000)] | None = None
     soft_bounce_days: Annotated[int, Field(ge=1, le=366)] | None = None
     language: Tag | None = None
+    broadcast_approval_above: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        default=None, description="null: no broadcast has to be approved"
+    )
 
 
 class PolicyBody(BaseModel):
@@ -61,6 +64,10 @@ class PolicyBody(BaseModel):
     soft_bounce_days: int = 30
     language: str | None = Field(
         default=None, description="Of people who have told none, or one that a template lacks."
+    )
+    broadcast_approval_above: int | None = Field(
+        default=None,
+        description="Broadcasts to more people than this a second person has to approve.",
     )
 
 

@@ -29,7 +29,15 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, coupons, ledger, outcomes, segments, templates
+from rapport_campaign.store import (
+    broadcasts,
+    campaigns,
+    coupons,
+    ledger,
+    outcomes,
+    segments,
+    templates,
+)
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -62,8 +70,9 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
             found = await campaigns.policies(tx, [caller.workspace])
             bounces = await outcomes.policy(tx, caller.workspace)
             spoken = await templates.policy_languages(tx, [caller.workspace])
+            above = await broadcasts.approval_above(tx, caller.workspace)
         allowed = found.get(caller.workspace, PermissionPolicy())
-        return _allowed(allowed, bounces, spoken.get(caller.workspace))
+        return _allowed(allowed, bounces, spoken.get(caller.workspace), above)
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
@@ -74,12 +83,19 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
             bounces = await outcomes.change_policy(tx, caller.workspace, given)
             if body.language is not None:
                 await templates.change_language(tx, caller.workspace, body.language)
+            if "broadcast_approval_above" in body.model_fields_set:
+                above = body.broadcast_approval_above
+                await broadcasts.change_approval(tx, caller.workspace, above)
+            above = await broadcasts.approval_above(tx, caller.workspace)
             spoken = await templates.policy_languages(tx, [caller.workspace])
-            return _allowed(policy, bounces, spoken.get(caller.workspace))
+            return _allowed(policy, bounces, spoken.get(caller.workspace), above)
 
 
-def _allowed(policy: PermissionPolicy, bounces: BouncePolicy, language: str | None) -> PolicyBody:
+def _allowed(
+    policy: PermissionPolicy, bounces: BouncePolicy, language: str | None, above: int | None
+) -> PolicyBody:
     return PolicyBody(
+        broadcast_approval_above=above,
         language=language,
         soft_bounces=bounces.soft_bounces,
         soft_bounce_days=bounces.days,

@@ -45,7 +45,8 @@ class Campaign:
     `utm` what its links tell of where a visit comes from (JSON, see `domain.utm`). `content`: what
     it says by a channel other than e-mail, as JSON of templates by the names of their parts.
     `priority`: 0 to 100, the greater goes first. `quiet_hours` in place of the workspace's.
-    `topic_purpose`: what the topic stood for when it was chosen.
+    `topic_purpose`: what the topic stood for when it was chosen. `broadcast_id`: it is what a
+    broadcast says, or one run of it; `joins_until`: until when that is for newcomers as well.
     """
 
     workspace: str
@@ -75,6 +76,8 @@ class Campaign:
     coupon_pool: str | None = None
     channel: str = EMAIL_CHANNEL
     content: str | None = None
+    broadcast_id: str | None = None
+    joins_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A row of the ledger to be written, once for ever: `send_key` is unique."""
+    """A row of the ledger to be written, once for ever: `send_key` is unique.
+
+    `due_at`: not before (None: now); `late_at`: not behind.
+    """
 
     workspace: str
     kind: Kind
@@ -110,6 +116,8 @@ class NewMessage:
     reason: str | None = None
     traceparent: str | None = None
     channel: str = EMAIL_CHANNEL
+    due_at: datetime | None = None
+    late_at: datetime | None = None
 
     @property
     def send_key(self) -> str:
@@ -140,6 +148,7 @@ class Claimed:
     traceparent: str | None
     waited: timedelta
     channel: str = EMAIL_CHANNEL
+    late_at: datetime | None = None
 
     @property
     def key(self) -> MessageKey:
@@ -205,6 +214,16 @@ def send_key(workspace: str, campaign: str, occasion: str) -> str:
     An occasion is one person's: so no merge makes a second send of it, whichever record comes
     first. SHA-256 of the parts, each behind its number of characters and a colon.
     """
-    parts = (workspace, campaign, occasion, ONLY_STEP, EMAIL_CHANNEL)
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    before, after = around_occasion(workspace, campaign)
+    text = f"{before}{len(occasion)}:{occasion}{after}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def around_occasion(workspace: str, campaign: str) -> tuple[str, str]:
+    """What stands before and after an occasion, with its length, in what a send key is made of."""
+    before, after = (workspace, campaign), (ONLY_STEP, EMAIL_CHANNEL)
+    return _measured(*before), _measured(*after)
+
+
+def _measured(*parts: str) -> str:
+    return "".join(f"{len(part)}:{part}" for part in parts)

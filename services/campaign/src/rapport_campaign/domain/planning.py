@@ -1,6 +1,7 @@
 """Which message an entry into a segment calls for."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -38,6 +39,8 @@ def plan_entry(
     """
     if closed_at is not None and entry.at >= closed_at:
         return None
+    if campaign.broadcast_id is not None:
+        return _joining(campaign, entry, profile_id, restored_at, traceparent)
     if campaign.state == "draft" or campaign.started_at is None:
         return None
     before_start = entry.at < campaign.started_at or entry.cause == "definition"
@@ -49,6 +52,28 @@ def plan_entry(
         return _message(campaign, entry, profile_id, BEFORE_BACKUP, traceparent)
     stale = None if campaign.allow_old_events else old_news(entry, now)
     return _message(campaign, entry, profile_id, stale, traceparent)
+
+
+def _joining(
+    campaign: Campaign,
+    entry: Entry,
+    profile_id: str,
+    restored_at: datetime | None,
+    traceparent: str | None,
+) -> NewMessage | None:
+    """The message of a broadcast's run to somebody of whom it is told that they are in its segment.
+
+    Who was in it at its instant gets it, however late that is told; who came later does if the
+    broadcast is for them, too.
+    """
+    began, until = campaign.started_at, campaign.joins_until
+    if began is None or entry.cause == "merge":
+        return None
+    if entry.at > began and (until is None or entry.at >= until):
+        return None
+    lost = BEFORE_BACKUP if happened_before(began, restored_at) else None
+    found = _message(campaign, entry, profile_id, lost, traceparent)
+    return replace(found, occasion=profile_id)
 
 
 def plan_existing(
@@ -63,10 +88,15 @@ def plan_existing(
     another one that counts. Their events are of the past by definition, so their age does not
     matter; but of a campaign that was started before `restored_at` nobody knows who had it.
     """
-    lost = campaign.started_at is not None and happened_before(campaign.started_at, restored_at)
+    lost = is_forgotten(campaign, restored_at)
     for entry, profile_id in entries:
         reason = SAME_PERSON if entry.entry_id in again else BEFORE_BACKUP if lost else None
         yield _message(campaign, entry, profile_id, reason, None)
+
+
+def is_forgotten(campaign: Campaign, restored_at: datetime | None) -> bool:
+    """Whether a campaign was started before our database was restored."""
+    return campaign.started_at is not None and happened_before(campaign.started_at, restored_at)
 
 
 def happened_before(at: datetime, restored_at: datetime | None) -> bool:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rapport_campaign.domain.macs import mac
+
 BOUNCE, REPLY, MESSAGE = "b+", "r+", "m."
 """What stands before a token in the envelope's sender, in Reply-To, and in Message-ID."""
 COMPLAINTS = "complaints"
@@ -40,7 +42,7 @@ def mark_of(key: bytes, workspace: str) -> str:
 
     Two may have the same one: the MAC knows.
     """
-    return hmac.digest(key, b"w" + workspace.encode(), "sha256")[:_MARK].hex()
+    return mac(key, b"w" + workspace.encode())[:_MARK].hex()
 
 
 def signed(key: bytes, workspace: str, send_key: str) -> str:
@@ -88,4 +90,4 @@ def in_text(text: str) -> list[Returned]:
 
 
 def _mac(key: bytes, workspace: str, half: str) -> bytes:
-    return hmac.digest(key, b"b" + bytes.fromhex(half) + workspace.encode(), "sha256")[:_MAC]
+    return mac(key, b"b" + bytes.fromhex(half) + workspace.encode())[:_MAC]

@@ -7,6 +7,8 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
+from rapport_campaign.domain.macs import mac
+
 Use = Literal["unsubscribe", "click", "open", "preferences", "form", "opt_in", "hook"]
 
 _MARKS: dict[Use, bytes] = {
@@ -69,4 +71,4 @@ def link_id(campaign_id: str, url: str) -> str:
 
 
 def _mac(key: bytes, use: Use, payload: bytes) -> bytes:
-    return hmac.digest(key, _MARKS[use] + payload, "sha256")[:_MAC]
+    return mac(key, _MARKS[use] + payload)[:_MAC]

@@ -43,6 +43,7 @@ from rapport_campaign.store.withheld import Withheld
 
 Persons = Mapping[MessageKey, Person]
 Held = Mapping[tuple[str, str], Campaign]
+NOBODY: Mapping[tuple[str, str, str], str] = {}
 
 
 async def restrained(
@@ -53,8 +54,11 @@ async def restrained(
     held: Held,
     *,
     now: datetime,
+    got: Mapping[tuple[str, str, str], str] = NOBODY,
 ) -> dict[str, Verdict]:
     """The verdicts on messages, by send key, after the rules of their workspaces.
+
+    `got`: by (workspace, campaign, address) who has it of those that no contact tells of.
 
     What nobody planned for a campaign is transactional: no rule of these is about it. A webhook
     tells a program, and so nobody is written to.
@@ -68,7 +72,7 @@ async def restrained(
             left.append(one)
         else:
             found[one.claimed.send_key] = refusal
-    await _one_by_one(tx, left, found, now)
+    await _one_by_one(tx, left, found, now, dict(got))
     return found
 
 
@@ -185,7 +189,11 @@ def _declined(
 
 
 async def _one_by_one(
-    tx: AsyncConnection, candidates: list[Candidate], found: dict[str, Verdict], now: datetime
+    tx: AsyncConnection,
+    candidates: list[Candidate],
+    found: dict[str, Verdict],
+    now: datetime,
+    got: dict[tuple[str, str, str], str],
 ) -> None:
     """Refuse who shares an address with another, and what goes past a cap.
 
@@ -194,7 +202,6 @@ async def _one_by_one(
     shared = await _shared(tx, candidates, now)
     uses = await _uses(tx, candidates, now)
     rivals = await _rivals(tx, candidates)
-    got: dict[tuple[str, str, str], str] = {}
     for one in candidates:
         key, owner = one.claimed.send_key, one.person.profile_id
         spot = (one.claimed.workspace, one.campaign.campaign_id, one.address)

@@ -11,6 +11,7 @@ from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.answers import answer_of
+from rapport_campaign.domain.broadcasts import in_time
 from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person, Purpose, State
@@ -30,6 +31,7 @@ from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
+from rapport_campaign.handlers.throttling import within_pace
 from rapport_campaign.journal import Left
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import (
@@ -107,14 +109,17 @@ class Dispatcher:
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
-        persons = await _persons(tx, found)
+        persons = await persons_of(tx, found, lock=True)
         held = await campaigns.hold(
             tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
         )
         now = clock.now()
         runnable, lost = self._runnable(found, held, now)
-        verdicts = await self._verdicts(tx, runnable, persons)
+        verdicts = await verdicts_on(tx, runnable, persons, now)
+        in_time(runnable, verdicts, now)
         verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
+        in_time(runnable, verdicts, now)
+        runnable = await within_pace(tx, runnable, verdicts, held)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         personal = await chosen(tx, going, held, persons)
         lacking = personal.dry
@@ -214,75 +219,6 @@ class Dispatcher:
         await count(tx, gone)
         return len(gone)
 
-    async def _verdicts(
-        self,
-        tx: AsyncConnection,
-        claimed: Sequence[Claimed],
-        persons: Mapping[tuple[str, str], Person],
-    ) -> dict[str, Verdict]:
-        addresses = [
-            (one.workspace, address)
-            for one in claimed
-            for address in _addresses(one, persons.get(one.key))
-        ]
-        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
-        await locks.own_addresses(tx, addresses)
-        listed = await suppression_list.at(tx, addresses)
-        listings = {
-            channel: {one: of_channel(entries, channel) for one, entries in listed.items()}
-            for channel in {one.channel for one in claimed}
-        }
-        suppressions = await tracking.suppressions(tx, addresses)
-        said = await objections.about(tx, addresses)
-        policies = await campaigns.policies(tx, [one.workspace for one in claimed])
-        now = clock.now()
-        return {
-            one.send_key: self._by_channel(
-                one,
-                persons.get(one.key),
-                policies.get(one.workspace, PermissionPolicy()),
-                suppressions.get(one.workspace, {}),
-                listings[one.channel].get(one.workspace, {}),
-            )
-            or decide(
-                kind=one.kind,
-                purpose=one.purpose,
-                to_address=one.to_address,
-                waited=one.waited,
-                person=persons.get(one.key),
-                policy=policies.get(one.workspace, PermissionPolicy()),
-                suppressions=suppressions.get(one.workspace, {}),
-                now=now,
-                objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
-                listings=listings[one.channel].get(one.workspace, {}),
-            )
-            for one in claimed
-        }
-
-    @staticmethod
-    def _by_channel(
-        one: Claimed,
-        person: Person | None,
-        policy: PermissionPolicy,
-        suppressions: Suppressions,
-        listings: Listings,
-    ) -> Verdict | None:
-        """The verdict on what is no e-mail; None for e-mail."""
-        if one.channel == EMAIL_CHANNEL:
-            return None
-        if one.kind == "test":
-            return Send(one.to_address or "")
-        return decide_by(
-            one.channel,
-            purpose=one.purpose,
-            waited=one.waited,
-            person=person,
-            policy=policy,
-            suppressions=suppressions,
-            now=clock.now(),
-            listings=listings,
-        )
-
     def _ending(self, result: Result) -> Ending:
         step = next_step(
             result.outcome,
@@ -295,14 +231,90 @@ class Dispatcher:
         return Ending(result.job.claimed.key, step, sent_at)
 
 
-async def _persons(
-    tx: AsyncConnection, claimed: Sequence[Claimed]
+async def verdicts_on(
+    tx: AsyncConnection,
+    claimed: Sequence[Claimed],
+    persons: Mapping[tuple[str, str], Person],
+    now: datetime,
+    *,
+    lock: bool = True,
+) -> dict[str, Verdict]:
+    """What the people allow, by send key; without `lock` for who only wants to know."""
+    addresses = [
+        (one.workspace, address)
+        for one in claimed
+        for address in _addresses(one, persons.get(one.key))
+    ]
+    if lock:
+        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
+        await locks.own_addresses(tx, addresses)
+    listed = await suppression_list.at(tx, addresses)
+    listings = {
+        channel: {one: of_channel(entries, channel) for one, entries in listed.items()}
+        for channel in {one.channel for one in claimed}
+    }
+    suppressions = await tracking.suppressions(tx, addresses)
+    said = await objections.about(tx, addresses)
+    policies = await campaigns.policies(tx, [one.workspace for one in claimed])
+    return {
+        one.send_key: _by_channel(
+            one,
+            persons.get(one.key),
+            policies.get(one.workspace, PermissionPolicy()),
+            suppressions.get(one.workspace, {}),
+            listings[one.channel].get(one.workspace, {}),
+            now=now,
+        )
+        or decide(
+            kind=one.kind,
+            purpose=one.purpose,
+            to_address=one.to_address,
+            waited=one.waited,
+            person=persons.get(one.key),
+            policy=policies.get(one.workspace, PermissionPolicy()),
+            suppressions=suppressions.get(one.workspace, {}),
+            now=now,
+            objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
+            listings=listings[one.channel].get(one.workspace, {}),
+        )
+        for one in claimed
+    }
+
+
+def _by_channel(
+    one: Claimed,
+    person: Person | None,
+    policy: PermissionPolicy,
+    suppressions: Suppressions,
+    listings: Listings,
+    *,
+    now: datetime,
+) -> Verdict | None:
+    """The verdict on what is no e-mail; None for e-mail."""
+    if one.channel == EMAIL_CHANNEL:
+        return None
+    if one.kind == "test":
+        return Send(one.to_address or "")
+    return decide_by(
+        one.channel,
+        purpose=one.purpose,
+        waited=one.waited,
+        person=person,
+        policy=policy,
+        suppressions=suppressions,
+        now=now,
+        listings=listings,
+    )
+
+
+async def persons_of(
+    tx: AsyncConnection, claimed: Sequence[Claimed], *, lock: bool
 ) -> dict[tuple[str, str], Person]:
     """Who each message is for, by its place in the ledger: after merges, and new enough."""
     keys: list[Key] = [(one.workspace, one.profile_id) for one in claimed]
     now_ids = await people.resolve(tx, keys)
     targets = [(workspace, now_ids[workspace, asked]) for workspace, asked in keys]
-    loaded = await people.load(tx, [*keys, *targets], lock=True)
+    loaded = await people.load(tx, [*keys, *targets], lock=lock)
     found: dict[tuple[str, str], Person] = {}
     for one, key, target in zip(claimed, keys, targets, strict=True):
         planned_for = loaded.get(key)

@@ -4,13 +4,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.handlers.dispatch import Result
+from rapport_campaign.handlers.outlets import OPENING_SECONDS, Mouth, Outlet
 from rapport_campaign.journal import Page
 from rapport_campaign.render.compose import Job, Mail
-from rapport_campaign.smtp import Connection, Letter
+from rapport_campaign.smtp import Connection, Letter, UnreachableError
 from rapport_common import clock
 
 NOT_TRIED = Outcome("released", "not tried")
@@ -37,16 +40,50 @@ class HandOver:
         self.tried = 0
         self.unreachable: str | None = None
 
-    async def work(self, connection: Connection, until: float) -> None:
+    async def to(self, mouths: Sequence[Mouth], until: float) -> None:
+        """Hand the letters over, by as many connections as there are letters at most."""
+        several = len(mouths) > 1
+        usable = [one for one in mouths if not (several and one.outlet.is_resting)]
+        pairs = [(one.outlet, each) for one in usable for each in one.connections]
+        async with asyncio.TaskGroup() as group:
+            for outlet, connection in pairs[: len(self._jobs)] if not several else pairs:
+                taker = _Taker(self, outlet, may_move=several)
+                group.create_task(self._work(taker, connection, until))
+
+    async def _work(self, taker: "_Taker", connection: Connection, until: float) -> None:
         """Hand over one letter after the other while this connection can be used."""
-        reason = await connection.hand_over(self, until)
-        if reason is not None:
-            # Some servers allow only so many connections: the others go on.
-            self.unreachable = reason
+        outlet = taker.outlet
+        if taker.may_move:
+            # Before it takes a letter: another server need not wait for that.
+            try:
+                await connection.open(min(OPENING_SECONDS, until - time.monotonic()))
+            except UnreachableError as error:
+                self._gave_up(outlet, str(error))
+                return
+        while True:
+            reason = await connection.hand_over(taker, until)
+            if reason is not None:
+                # Some servers allow only so many connections: the others go on.
+                self._gave_up(outlet, reason)
+                return
+            if not self._goes_on or not outlet.wait:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(outlet.wait):
+                    await self._stop.wait()
+
+    def _gave_up(self, outlet: Outlet, reason: str) -> None:
+        self.unreachable = reason
+        outlet.failed()
+
+    @property
+    def _goes_on(self) -> bool:
+        late = time.monotonic() > self._last_start
+        return bool(self._waiting) and not late and not self._stop.is_set()
 
     def take(self) -> Letter | None:
         """The next letter, while there is time for one."""
-        if self._stop.is_set() or time.monotonic() > self._last_start or not self._waiting:
+        if not self._goes_on:
             return None
         letter = self._waiting.popleft()
         self._page.begin(self._jobs[letter].claimed.key)
@@ -57,13 +94,21 @@ class HandOver:
         """It was not begun, through no fault of its own."""
         self._waiting.appendleft(letter)
 
-    def ended(self, letter: Letter, outcome: Outcome) -> None:
+    def ended(self, letter: Letter, outcome: Outcome, outlet: Outlet) -> None:
         """Keep what came of it."""
         seconds = time.perf_counter() - self._taken_at[letter]
         metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
+        metrics.SERVER_MAILS.labels(outlet.name, outcome.result).inc()
         if outcome.result != "released":
             self.tried += 1
+            outlet.answered()
         self._end(letter, outcome)
+
+    def moves(self, letter: Letter, outlet: Outlet) -> None:
+        """This server has nothing of it: another one may."""
+        metrics.SERVER_MAILS.labels(outlet.name, "released").inc()
+        self._page.end(self._jobs[letter].claimed.key, "released")
+        self._waiting.appendleft(letter)
 
     def give_back(self) -> None:
         """What no connection could take goes back to where it came from."""
@@ -73,3 +118,29 @@ class HandOver:
     def _end(self, letter: Letter, outcome: Outcome) -> None:
         self._page.end(self._jobs[letter].claimed.key, outcome.result)
         self._results.append(Result(self._jobs[letter], outcome, clock.now()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """Takes for one server; `may_move`: what it has nothing of goes to the others."""
+
+    batch: HandOver
+    outlet: Outlet
+    may_move: bool
+
+    def take(self) -> Letter | None:
+        if self.outlet.wait:
+            return None
+        letter = self.batch.take()
+        if letter is not None:
+            self.outlet.takes()
+        return letter
+
+    def put_back(self, letter: Letter) -> None:
+        self.batch.put_back(letter)
+
+    def ended(self, letter: Letter, outcome: Outcome) -> None:
+        if self.may_move and outcome.result == "released":
+            self.batch.moves(letter, self.outlet)
+        else:
+            self.batch.ended(letter, outcome, self.outlet)

@@ -1,5 +1,6 @@
 """The ledger of messages: new rows and their count, and what must add up at every instant."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,10 +29,11 @@ async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
     Last in a transaction: all writers share these rows.
     """
     told = list(moved)
-    for one in told:
-        metrics.MESSAGES.labels(one.channel, one.after).inc()
-        if one.after == "suppressed":
-            metrics.SUPPRESSED.labels(one.reason).inc()
+    seen = Counter((one.channel, one.after, one.reason) for one in told)
+    for (channel, after, reason), number in seen.items():
+        metrics.MESSAGES.labels(channel, after).inc(number)
+        if after == "suppressed":
+            metrics.SUPPRESSED.labels(reason).inc(number)
     listening = await ledger.add(tx, told)
     await announce(tx, told, listening)
     new = sum(one.before is None for one in told)

@@ -9,6 +9,7 @@ from rapport_campaign.domain.model import Entry
 from rapport_campaign.domain.planning import plan_entry
 from rapport_campaign.domain.storable import require_storable
 from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.handlers.reaching import first_times
 from rapport_campaign.store import campaigns, locks, people, segments
 from rapport_common.clock import now
 from rapport_common.events.membership import Membership
@@ -45,7 +46,7 @@ async def on_membership(
             for entry, trace in entered
             for campaign in started.get((entry.workspace, entry.segment_id), [])
         ]
-        new = await write_plan(tx, [one for one in planned if one is not None])
+        new = await write_plan(tx, await first_times(tx, planned, started))
         await count(tx, new)
 
 

@@ -13,9 +13,8 @@ from rapport_campaign.handlers.authoring import filled, require_coupons
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
-from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, ledger, locks, people
-from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
+from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW, job_for
 from rapport_campaign.store.ledger import SECTIONS, Place
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -34,6 +33,12 @@ async def require(
     if found is None:
         message = f"There is no campaign {campaign_id} in workspace {workspace}."
         raise NotFoundError(message)
+    if lock and found.broadcast_id is not None:
+        message = (
+            f"Campaign {campaign_id} is what broadcast {found.broadcast_id} sends: use "
+            "/v1/broadcasts/{broadcast_id} for it."
+        )
+        raise ConflictError(message, details={"broadcast_id": found.broadcast_id})
     return found
 
 
@@ -42,11 +47,16 @@ async def create(tx: AsyncConnection, campaign: Campaign) -> Campaign:
     a segment that is not there (any more).
     """
     await require_living(tx, campaign.workspace, campaign.segment_id)
-    whole = await filled(tx, campaign)
-    await require_coupons(tx, whole)
-    whole = await _on_topic(tx, whole)
+    whole = await said(tx, campaign)
     await campaigns.create(tx, whole)
     return whole
+
+
+async def said(tx: AsyncConnection, campaign: Campaign) -> Campaign:
+    """A new campaign with what its template says, and what its topic stands for."""
+    whole = await filled(tx, campaign)
+    await require_coupons(tx, whole)
+    return await _on_topic(tx, whole)
 
 
 async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
@@ -85,11 +95,20 @@ async def change(
         raise ConflictError(message, details={"state": campaign.state})
     if "segment_id" in changes:
         await require_living(tx, workspace, changes["segment_id"])
+    changed = await said_anew(tx, campaign, changes)
+    await campaigns.save(tx, changed)
+    return changed
+
+
+async def said_anew(
+    tx: AsyncConnection, campaign: Campaign, changes: Mapping[str, Any]
+) -> Campaign:
+    """A campaign with changes of what it says, which are refused where they don't fit together."""
     _require_fitting(campaign, changes)
     if campaign.template_id is not None and changes.keys() & SAID and "template_id" not in changes:
         message = (
-            f"Campaign {campaign_id} says what template {campaign.template_id} says: change that, "
-            "or send `template_id: null`, too, and what it says is its own from then on."
+            f"It says what template {campaign.template_id} says: change that, or "
+            " send `template_id: null`, too, and what it says is its own from then on."
         )
         raise ConflictError(message, details={"template_id": campaign.template_id})
     changed = await _on_topic(tx, replace(campaign, **changes))
@@ -98,7 +117,6 @@ async def change(
     elif "template_id" in changes:
         changed = await filled(tx, changed)
     await require_coupons(tx, changed)
-    await campaigns.save(tx, changed)
     return changed
 
 

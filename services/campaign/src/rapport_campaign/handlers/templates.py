@@ -7,7 +7,8 @@ from rapport_campaign.render.authoring import Made
 from rapport_campaign.render.saying import templates
 from rapport_campaign.render.templates import Problem
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, names
-from rapport_campaign.renderer import Refusal, Renderer, Source
+from rapport_campaign.render.wire import Source
+from rapport_campaign.renderer import Refusal, Renderer
 from rapport_common.errors import InvalidRequestError
 
 FIELDS = ("subject", "html", "text")

@@ -9,25 +9,20 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_campaign.domain.model import Campaign
-from rapport_campaign.domain.planning import plan_existing
+from rapport_campaign.domain.model import Campaign, Entry
+from rapport_campaign.domain.planning import is_forgotten, plan_existing
+from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
+from rapport_campaign.handlers.dry_runs import DryRuns
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
-from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
-from rapport_common import ids
-from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
+from rapport_campaign.store.moves import new_entry
+from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Work
 
 PAGE = 2000
-
-
-def job_for(campaign: Campaign, kind: str) -> NewJob:
-    """The job of a kind about a campaign."""
-    return NewJob(
-        str(ids.uuid7()), kind, {"campaign_id": campaign.campaign_id}, campaign.campaign_id
-    )
 
 
 class Works:
@@ -37,7 +32,7 @@ class Works:
         self, engine: AsyncEngine, page: int = PAGE, restored_at: datetime | None = None
     ) -> None:
         self._engine = engine
-        self._page = page
+        self._page_size = page
         self._restored_at = restored_at
 
     @property
@@ -47,6 +42,8 @@ class Works:
             INCLUDE: self.include,
             WITHDRAW: self.withdraw,
             IMPORT: Imports(self._engine).work,
+            DRY_RUN: DryRuns(self._engine, self._page_size).work,
+            BROADCAST: Planning(self._engine, self._page_size, self._restored_at).work,
         }
 
     async def include(self, job: Job) -> AsyncIterator[Step]:
@@ -63,28 +60,44 @@ class Works:
                 campaign = await _campaign(tx, job)
                 if campaign is None:
                     return
-                page = await jobs.entries(
-                    tx, job.workspace, campaign.segment_id, after=after, limit=self._page
-                )
-                now_ids = await people.resolve(
-                    tx, [(one.workspace, one.profile_id) for one in page]
-                )
-                pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in page]
-                called = plan_existing(campaign, pairs, again, self._restored_at)
-                planned = await write_plan(tx, list(called))
-                await count(tx, planned)
-            if not page:
+                read, new, last = await self._page(tx, campaign, again, after)
+            if last is None:
                 return
-            after = page[-1].entry_id
-            new = len(planned)
-            yield Step({"after": after}, len(page), new, len(page) - new, {}, total)
+            after = last
+            yield Step({"after": after}, read, new, read - new, {}, total)
+
+    async def _page(
+        self, tx: AsyncConnection, campaign: Campaign, again: set[str], after: str
+    ) -> tuple[int, int, str | None]:
+        """How many were read and planned, and where the page ends, None for nowhere."""
+        place = (campaign.workspace, campaign.segment_id)
+        if is_forgotten(campaign, self._restored_at):
+            page = await jobs.entries(tx, *place, after=after, limit=self._page_size)
+            planned = await self._by_rules(tx, campaign, page, again)
+            return len(page), planned, page[-1].entry_id if page else None
+        done = await plan.include(tx, campaign, again, after=after, limit=self._page_size)
+        odd = await jobs.some(tx, *place, done.odd)
+        planned = await self._by_rules(tx, campaign, odd, again)
+        await count(tx, [new_entry(campaign)] * done.planned)
+        return done.read, done.planned + planned, done.last
+
+    async def _by_rules(
+        self, tx: AsyncConnection, campaign: Campaign, entries: list[Entry], again: set[str]
+    ) -> int:
+        """How many messages these entries have called for, that were not there."""
+        now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one in entries])
+        pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in entries]
+        called = plan_existing(campaign, pairs, again, self._restored_at)
+        planned = await write_plan(tx, list(called))
+        await count(tx, planned)
+        return len(planned)
 
     async def withdraw(self, job: Job) -> AsyncIterator[Step]:
         """Suppress what an archived campaign has planned."""
         while True:
             async with self._engine.begin() as tx:
                 gone = await plan.withdraw(
-                    tx, job.workspace, job.spec["campaign_id"], ARCHIVED, limit=self._page
+                    tx, job.workspace, job.spec["campaign_id"], ARCHIVED, limit=self._page_size
                 )
                 await count(tx, gone)
             if not gone:

@@ -16,10 +16,12 @@ from rapport_campaign.domain.templates import Said, languages_of
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.utm import Utm, with_utm
 from rapport_campaign.domain.utm import read as read_utm
-from rapport_campaign.render.html import has_link, with_links, with_pixel, with_way_out
+from rapport_campaign.render.linked import Linked, pixel
+from rapport_campaign.render.linked import way_out as way_out_line
 from rapport_campaign.render.mime import Letter, mail_bytes
 from rapport_campaign.render.saying import Spoken, spoken
 from rapport_campaign.render.templates import MAX_COMPILED, rendered, require_known
+from rapport_campaign.render.templates import page as linked_page
 from rapport_campaign.render.words import as_text
 from rapport_common.events.contact import EMAIL_CHANNEL
 
@@ -111,21 +113,19 @@ class Composer:
             "preferences_url": choices,
         }
         said = _said(campaign, job.language)
-        page = rendered(said.html, variables, html=True, most=MAX_COMPILED)
+        page = linked_page(said.html, variables, most=MAX_COMPILED)
         is_promotion = campaign.purpose == PROMOTION
-        if is_promotion and not has_link(page, way_out):
-            page = with_way_out(page, way_out)
+        if is_promotion and not page.has_link(way_out):
+            page.append(way_out_line(way_out))
         own = (way_out, choices)
         if (utm := read_utm(campaign.utm)) is not None:
-            page = with_links(page, lambda url: url if url in own else with_utm(url, utm))
+            page.replace(lambda url: url if url in own else with_utm(url, utm))
         text = _text(said, page, variables, utm, own)
         if is_promotion and way_out not in text:
             text = f"{text.rstrip()}\n\nUnsubscribe: {way_out}\n"
         links: list[Link] = []
-        page = with_links(
-            page, lambda url: url if url in own else self._tracked(url, campaign, token, links)
-        )
-        page = with_pixel(page, f"{self._base}/o/{tokens.sign(self._key, 'open', token)}")
+        page.replace(lambda url: url if url in own else self._tracked(url, campaign, token, links))
+        page.append(pixel(f"{self._base}/o/{tokens.sign(self._key, 'open', token)}"))
         headers = {"Precedence": "bulk"}
         if is_promotion:
             headers["List-Unsubscribe"] = f"<{way_out}>"
@@ -134,7 +134,7 @@ class Composer:
         if job.claimed.kind == "test":
             subject = f"[Test] {subject}"
             headers[TEST_HEADER] = "1"
-        letter = self._letter(job, campaign.from_address, (subject, page, text), headers, now)
+        letter = self._letter(job, campaign.from_address, (subject, str(page), text), headers, now)
         return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
@@ -161,9 +161,9 @@ class Composer:
         return f"{self._base}/c/{signed}"
 
     def _mail(self, job: Job, letter: Letter, links: Sequence[Link] = ()) -> Mail:
-        author = mailbox(letter.from_address)[1]
-        bounces = f"{returning.BOUNCE}{self._token(job)}@{self._bounce_domain}"
-        sender = bounces if self._bounce_domain else author
+        sender = author = mailbox(letter.from_address)[1]
+        if self._bounce_domain:
+            sender = f"{returning.BOUNCE}{self._token(job)}@{self._bounce_domain}"
         return Mail(sender, letter.to_address, mail_bytes(letter), list(links), author)
 
     def _letter(
@@ -215,11 +215,11 @@ def _said(campaign: Campaign, language: str | None) -> Said:
 
 
 def _text(
-    said: Said, page: str, variables: dict[str, Any], utm: Utm | None, own: tuple[str, ...]
+    said: Said, page: Linked, variables: dict[str, Any], utm: Utm | None, own: tuple[str, ...]
 ) -> str:
     """The text part: the author's, whose addresses say where a visit comes from, or the page's."""
     if not said.text:
-        return as_text(page)
+        return as_text(str(page))
     text = rendered(said.text, variables, html=False, most=MAX_COMPILED)
     if utm is None:
         return text

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
+from functools import lru_cache
 
 from rapport_campaign.domain.addresses import mailbox, quoted_name
 
@@ -57,6 +58,7 @@ def structured(name: str, value: str) -> bytes:
     return _folded(name, one_line(value).split(" "))
 
 
+@lru_cache(maxsize=256)
 def sender(name: str, text: str) -> bytes:
     """A field with one mailbox: its display name in quotes or encoded words where needed."""
     display, address = mailbox(one_line(text))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from rapport_campaign.render import headers
 
@@ -37,7 +38,7 @@ def mail_bytes(letter: Letter) -> bytes:
             headers.sender("From", letter.from_address),
             headers.structured("To", letter.to_address),
             headers.unstructured("Subject", headers.clean_subject(letter.subject)),
-            headers.structured("Date", format_datetime(letter.date)),
+            _date(letter.date),
             headers.structured("Message-ID", f"<{letter.message_id}>"),
             *(headers.structured(name, value) for name, value in letter.headers.items()),
             b"MIME-Version: 1.0\r\n",
@@ -49,6 +50,12 @@ def mail_bytes(letter: Letter) -> bytes:
             f"\r\n--{boundary}--\r\n".encode(),
         ]
     )
+
+
+@lru_cache(maxsize=16)
+def _date(date: datetime) -> bytes:
+    """All mails of a batch have the same one."""
+    return headers.structured("Date", format_datetime(date))
 
 
 def _part(subtype: str, text: str) -> bytes:

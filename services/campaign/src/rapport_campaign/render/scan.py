@@ -21,8 +21,9 @@ _UNQUOTED = re.compile(r"[^\t\n\f\r >]++")
 # Most tags of a mail are of this kind: one look in place of five.
 _PLAIN = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)[\t\n\f\r ]*+>")
 _COMMENT_END = re.compile(r"--!?>")
-_RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
-_RAW_ENDS = {name: re.compile(f"</{name}(?=[\\t\\n\\f\\r />])", re.IGNORECASE) for name in _RAW}
+RAW = ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
+"""Tags in which there are no tags."""
+_RAW_ENDS = {name: re.compile(f"</{name}(?=[\\t\\n\\f\\r />])", re.IGNORECASE) for name in RAW}
 
 VOID = frozenset(
     (
@@ -60,7 +61,7 @@ def pieces(page: str) -> Iterator[Piece]:
     """The page in order; the part after a tag or comment that never ends is one `comment`."""
     at = text_from = 0
     while (start := page.find("<", at)) >= 0:
-        found = _markup(page, start)
+        found = markup(page, start)
         if found is None:
             at = start + 1
             continue
@@ -89,7 +90,7 @@ def _decoded(raw: str) -> str:
     return said or ""
 
 
-def _markup(page: str, start: int) -> Piece | None:
+def markup(page: str, start: int) -> Piece | None:
     """The tag or comment that begins at a "<"; None where it is only a character."""
     plain = _PLAIN.match(page, start)
     if plain is not None:

@@ -10,7 +10,8 @@ from liquid import BoundTemplate
 from liquid.exceptions import LiquidError, LiquidSyntaxError, LiquidValueError, ResourceLimitError
 
 from rapport_campaign.render import meter
-from rapport_campaign.render.engine import Limited
+from rapport_campaign.render.engine import Counted, Limited
+from rapport_campaign.render.linked import Known, Linked
 from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, Unknown, unknown_in
 
 MAX_SOURCE = 64 * 1024
@@ -58,7 +59,7 @@ _WORD_OF_THE_PARSER = re.compile(r"\b(?:eof|EOF)\b")
 
 
 @lru_cache(maxsize=_KEPT)
-def compiled(source: str, *, html: bool, most: int = MAX_SOURCE) -> BoundTemplate:
+def compiled(source: str, *, html: bool, most: int = MAX_SOURCE) -> Counted:
     """A template ready to render; TemplateError says what is wrong with it and where.
 
     It has at most `most` bytes.
@@ -100,10 +101,26 @@ def rendered(
     source: str, variables: Mapping[str, Any], *, html: bool, most: int = MAX_SOURCE
 ) -> str:
     """The text for one person; TemplateError when the template and the data don't go together."""
-    template = compiled(source, html=html, most=most)
+    return "".join(_filled(compiled(source, html=html, most=most), variables, source))
+
+
+def page(source: str, variables: Mapping[str, Any], *, most: int = MAX_SOURCE) -> Linked:
+    """The page for one person, as `rendered` gives it, with its links."""
+    template = compiled(source, html=True, most=most)
+    parts = _filled(template, variables, source)
+    return Linked(parts, template.texts, _read_before(source, most=most))
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_before(_source: str, *, most: int) -> Known:  # noqa: ARG001 - the key of `compiled`
+    return {}
+
+
+def _filled(template: Counted, variables: Mapping[str, Any], source: str) -> list[str]:
+    """The text for one person in pieces, those of the template and those of the data."""
     account = meter.begin()
     try:
-        return str(template.render(**variables))
+        return template.pieces(variables)
     except LiquidError as error:
         raise _told(error, source) from error
     except Exception as error:

@@ -119,7 +119,14 @@ CONTACTS = Rows(
     _MINE,
 )
 
-
+ANSWERS = Rows(
+    "campaign.broadcast_answer",
+    "what looks at broadcasts beforehand found of you, for some days",
+    "campaign.broadcast_answer t",
+    {"job_id": "text", "profile_id": "text"},
+    plain("outcome", "reason", "due_at", "at"),
+    _MINE,
+)
 INBOX = Rows(
     "campaign.inbox_item",
     "what our app has shown to you",
@@ -149,6 +156,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         POSTS,
         TASKS,
         CONTACTS,
+        ANSWERS,
         _suppressed_addresses(recogniser),
         INBOX,
         _preferences(recogniser),

@@ -18,19 +18,21 @@ _COLUMNS = (
     "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
     "archived_at, job, template_id::text AS template_id, template_version, "
     "languages, utm, coupon_pool, priority, channel, content::text AS content, "
-    "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose"
+    "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose, "
+    "broadcast_id::text AS broadcast_id, joins_until"
 )
 _quiet = msgspec.json.Decoder(Quiet)
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
     "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
-    "priority, quiet_hours, topic, topic_purpose, channel, content) "
+    "priority, quiet_hours, topic, topic_purpose, channel, content, "
+    "broadcast_id, joins_until) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
     ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
     ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose, "
-    ":channel, CAST(:content AS json))"
+    ":channel, CAST(:content AS json), CAST(:broadcast_id AS uuid), :joins_until)"
 )
 
 
@@ -66,7 +68,8 @@ async def listed(
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.campaign WHERE workspace = :workspace "
-            "AND (archived_at IS NOT NULL) = :archived AND (CAST(:at AS timestamptz) IS NULL "
+            "AND (archived_at IS NOT NULL) = :archived AND broadcast_id IS NULL "
+            "AND (CAST(:at AS timestamptz) IS NULL "
             "OR (created_at, campaign_id) < (:at, CAST(:id AS uuid))) "
             "ORDER BY created_at DESC, campaign_id DESC LIMIT :limit"
         ),
@@ -84,11 +87,12 @@ async def listed(
 async def on_segments(
     tx: AsyncConnection, segments: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], list[Campaign]]:
-    """The started campaigns on each (workspace, segment)."""
+    """The started campaigns on each (workspace, segment), and runs of broadcasts to it alone."""
     pairs = sorted(set(segments))
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.campaign WHERE state IN ('running', 'paused') "
+            "AND broadcast_id IS DISTINCT FROM campaign_id "
             "AND (workspace, segment_id) IN (SELECT * FROM unnest("
             "CAST(:workspaces AS text[]), CAST(:segments AS text[]))) ORDER BY campaign_id"
         ),
@@ -100,18 +104,30 @@ async def on_segments(
     return found
 
 
+async def named(
+    tx: AsyncConnection, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Campaign]:
+    """The campaigns named by (workspace, id)."""
+    return await _named(tx, keys, "")
+
+
 async def hold(
     tx: AsyncConnection, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Campaign]:
     """The campaigns named by (workspace, id); none of them is paused before the commit."""
+    return await _named(tx, keys, "ORDER BY workspace, campaign_id FOR SHARE")
+
+
+async def _named(
+    tx: AsyncConnection, keys: Iterable[tuple[str, str]], lock: str
+) -> dict[tuple[str, str], Campaign]:
     wanted = sorted(set(keys))
     if not wanted:
         return {}
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.campaign WHERE (workspace, campaign_id) IN "
-            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]))) "
-            "ORDER BY workspace, campaign_id FOR SHARE"
+            f"(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]))) {lock}"
         ),
         {"workspaces": [one[0] for one in wanted], "ids": [one[1] for one in wanted]},
     )

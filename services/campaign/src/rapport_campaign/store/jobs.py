@@ -1,14 +1,19 @@
 """The jobs of campaign, and the pages of rows that they work through."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Entry
-from rapport_common.jobs.store import JobStore
+from rapport_campaign.domain.model import Campaign, Entry
+from rapport_common import ids
+from rapport_common.jobs.store import JobStore, NewJob
 
 JOBS = JobStore("campaign")
 INCLUDE = "include_existing"
 WITHDRAW = "withdraw"
+BROADCAST = "broadcast"
+DRY_RUN = "dry_run"
 
 _MOVED = text(
     "SELECT e.entry_id, e.profile_id FROM campaign.entry e JOIN campaign.person p "
@@ -31,6 +36,19 @@ _ENTRIES = text(
     "WHERE workspace = :workspace AND segment_id = :segment "
     "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
 )
+_SOME = text(
+    "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
+    "event_timestamp, historic FROM campaign.entry "
+    "WHERE workspace = :workspace AND segment_id = :segment "
+    "AND ended_at IS NULL AND entry_id = ANY(CAST(:entries AS text[])) ORDER BY entry_id"
+)
+
+
+def job_for(campaign: Campaign, kind: str) -> NewJob:
+    """The job of a kind about a campaign."""
+    return NewJob(
+        str(ids.uuid7()), kind, {"campaign_id": campaign.campaign_id}, campaign.campaign_id
+    )
 
 
 async def moved(tx: AsyncConnection, workspace: str, segment: str) -> dict[str, str]:
@@ -62,4 +80,15 @@ async def entries(
         _ENTRIES,
         {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
     )
+    return [Entry(**row) for row in rows.mappings()]
+
+
+async def some(
+    tx: AsyncConnection, workspace: str, segment: str, ids: Sequence[str]
+) -> list[Entry]:
+    """These of the open stays in a segment."""
+    if not ids:
+        return []
+    asked = {"workspace": workspace, "segment": segment, "entries": list(ids)}
+    rows = await tx.execute(_SOME, asked)
     return [Entry(**row) for row in rows.mappings()]

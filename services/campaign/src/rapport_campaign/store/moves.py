@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from rapport_campaign.domain.model import Kind, MessageKey, MessageState
+from rapport_campaign.domain.model import Campaign, Kind, MessageKey, MessageState
 
 FIXED = (
     "workspace, send_key, planned_at, kind, purpose, campaign_id, occasion, step, channel, "
     "profile_id, traceparent"
 )
 """What a message is for ever."""
-WAY = "queue, needed_version, waits"
+WAY = "queue, needed_version, waits, late_at"
 """What it takes to send it, until it has ended."""
 TOLD = (
     "workspace, send_key, kind, coalesce(campaign_id::text, '') AS campaign, "
@@ -41,6 +41,12 @@ class Move(NamedTuple):
     def key(self) -> MessageKey:
         """Its place."""
         return (self.workspace, self.send_key)
+
+
+def new_entry(campaign: Campaign) -> Move:
+    """Of one who was in a segment: planned, and which it is matters to nobody who counts."""
+    workspace, named, channel = campaign.workspace, campaign.campaign_id, campaign.channel
+    return Move(workspace, "", "entry", named, None, "planned", None, channel)
 
 
 def moves(rows: Iterable[Row[Any]]) -> list[Move]:

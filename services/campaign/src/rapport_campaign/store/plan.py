@@ -1,11 +1,20 @@
 """The plan: who is due what and when; planning, claiming, and taking back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import ONLY_STEP, Claimed, NewMessage
+from rapport_campaign.domain.model import (
+    ONLY_STEP,
+    Campaign,
+    Claimed,
+    NewMessage,
+    around_occasion,
+)
+from rapport_campaign.domain.throttles import CATCH_UP
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.store.moves import FIXED, TOLD, Move, moves
 from rapport_common.db import pack_texts, packed_texts
@@ -18,14 +27,16 @@ _WRITE = text(
     f"{packed_texts('queues')}, {packed_texts('purposes')}, CAST(:campaigns AS uuid[]), "
     f"{packed_texts('occasions')}, {packed_texts('profiles')}, CAST(:versions AS bigint[]), "
     "CAST(:addresses AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
-    "CAST(:traces AS text[])) AS u(channel, workspace, send_key, "
-    "kind, queue, purpose, campaign_id, "
-    "occasion, profile_id, needed_version, to_address, state, reason, traceparent)), "
+    "CAST(:traces AS text[]), CAST(:dues AS timestamptz[]), CAST(:lates AS timestamptz[])) "
+    "AS u(channel, workspace, send_key, kind, queue, purpose, campaign_id, "
+    "occasion, profile_id, needed_version, to_address, state, reason, traceparent, due_at, "
+    "late_at)), "
     "new AS (INSERT INTO campaign.send (workspace, send_key, planned_at) "
     "SELECT workspace, send_key, planned_at FROM v ORDER BY workspace, send_key "
     "ON CONFLICT DO NOTHING RETURNING workspace, send_key), "
-    f"due AS (INSERT INTO campaign.plan ({FIXED}, to_address, queue, needed_version, due_at) "
-    f"SELECT {FIXED}, to_address, queue, needed_version, planned_at "
+    f"due AS (INSERT INTO campaign.plan ({FIXED}, to_address, queue, needed_version, "
+    f"due_at, late_at) SELECT {FIXED}, to_address, queue, needed_version, "
+    "coalesce(due_at, planned_at), late_at "
     "FROM v JOIN new USING (workspace, send_key) WHERE state = 'planned'), "
     f"ended AS (INSERT INTO campaign.message ({FIXED}, to_address, state, reason) "
     f"SELECT {FIXED}, to_address, state, reason "
@@ -33,6 +44,34 @@ _WRITE = text(
     f"SELECT {TOLD} FROM v JOIN new USING (workspace, send_key)"
 )
 
+# A page of who is in a segment, planned where it stands: nothing of it comes here but for those who
+# have another id now, or another stay. The key is `send_key` of the domain.
+_INCLUDE = text(
+    "WITH page AS (SELECT e.entry_id, e.profile_id, e.profile_version, e.entry_id = ANY("
+    "CAST(:again AS text[])) OR EXISTS (SELECT FROM campaign.person AS p WHERE "
+    "p.workspace = e.workspace AND p.profile_id = e.profile_id AND p.heir IS NOT NULL) AS odd "
+    "FROM campaign.entry AS e WHERE e.workspace = :workspace AND e.segment_id = :segment "
+    "AND e.ended_at IS NULL AND e.entry_id > :after ORDER BY e.entry_id LIMIT :limit), "
+    "v AS (SELECT CAST(:workspace AS text) AS workspace, encode(sha256(convert_to("
+    "CAST(:key_begins AS text) || length(entry_id) || ':' || entry_id || :key_ends, 'UTF8')), "
+    "'hex') AS send_key, now() AS planned_at, 'entry' AS kind, CAST(:purpose AS text) AS purpose, "
+    "CAST(:campaign AS uuid) AS campaign_id, entry_id AS occasion, CAST(:step AS text) AS step, "
+    "CAST(:channel AS text) AS channel, profile_id, CAST(NULL AS text) AS traceparent, "
+    "profile_version FROM page WHERE NOT odd), "
+    "new AS (INSERT INTO campaign.send (workspace, send_key, planned_at) "
+    "SELECT workspace, send_key, planned_at FROM v ORDER BY send_key "
+    "ON CONFLICT DO NOTHING RETURNING workspace, send_key), "
+    f"due AS (INSERT INTO campaign.plan ({FIXED}, queue, needed_version, due_at) "
+    f"SELECT {FIXED}, campaign_id::text, profile_version, planned_at "
+    "FROM v JOIN new USING (workspace, send_key)) "
+    "SELECT (SELECT count(*) FROM page) AS read, (SELECT max(entry_id) FROM page) AS last, "
+    "(SELECT count(*) FROM new) AS planned, ARRAY(SELECT entry_id FROM page WHERE odd) AS odd"
+)
+
+_MICRO = timedelta(microseconds=1)
+_NOW = "CAST(1000000 * extract(epoch FROM statement_timestamp()) AS bigint)"
+# A run that is throttled is no queue until its next slot, and no longer one than it has slots: so
+# it takes nobody's place in a batch.
 # Who has express messages is found by one look into the index for each workspace, not by reading
 # them; campaigns by their own table. The order names both columns, `''` being the least of all
 # queues: so no other index will do, whatever the planner believes of the table.
@@ -43,9 +82,13 @@ _QUEUES = (
     "queue <= '' AND (queue, workspace) > ('', asking.workspace) "
     "ORDER BY queue, workspace LIMIT 1) "
     "FROM asking WHERE asking.workspace IS NOT NULL), "
-    "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express FROM asking "
-    "WHERE workspace IS NOT NULL AND :mails UNION ALL SELECT workspace, campaign_id::text, false "
-    "FROM campaign.campaign WHERE state = 'running' AND (:mails OR channel <> 'email')) "
+    "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express, "
+    "CAST(NULL AS bigint) AS room FROM asking WHERE workspace IS NOT NULL AND :mails "
+    "UNION ALL SELECT c.workspace, campaign_id::text, false, "
+    f"({_NOW} - greatest(free_at, {_NOW} - {CATCH_UP // _MICRO})) / interval + 1 "
+    "FROM campaign.campaign c LEFT JOIN campaign.broadcast_pace a "
+    "ON a.workspace = c.workspace AND a.run_id = c.campaign_id WHERE state = 'running' "
+    f"AND (:mails OR channel <> 'email') AND (free_at IS NULL OR free_at <= {_NOW})) "
 )
 # The time of the statement is one for all its rows, so the index knows what is due.
 _NOW_DUE = "p.queue = q.queue AND p.workspace = q.workspace AND p.due_at <= statement_timestamp()"
@@ -58,13 +101,14 @@ _CLAIM = text(
     f"{_QUEUES} "
     "SELECT p.workspace, p.send_key, p.kind, p.purpose, p.campaign_id::text AS campaign_id, "
     "p.occasion, p.profile_id, p.needed_version, p.to_address, p.attempt, p.waits, p.traceparent, "
-    "p.channel, "
+    "p.channel, p.late_at, "
     "now() - p.planned_at AS waited "
     "FROM (SELECT * FROM queues ORDER BY express <> :express_first, workspace <= "
     "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "
     "workspace, random()) AS q CROSS JOIN LATERAL ("
     f"SELECT * FROM campaign.plan p WHERE {_NOW_DUE} "
-    "ORDER BY p.due_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS p LIMIT :limit"
+    "ORDER BY p.due_at LIMIT least(CAST(:limit AS bigint), q.room) FOR UPDATE SKIP LOCKED) AS p "
+    "LIMIT :limit"
 )
 # What is taken back is `chosen`: (workspace, send_key) of rows that are locked.
 _TAKE_BACK = (
@@ -86,7 +130,8 @@ _WITHDRAW_LATE = text(
     "WHERE queue > queues.queue) FROM queues WHERE queue IS NOT NULL), "
     "chosen AS (SELECT workspace, send_key FROM campaign.plan WHERE queue IN ("
     "SELECT queue FROM queues JOIN campaign.campaign ON campaign_id = CAST(queue AS uuid) "
-    f"WHERE campaign.state = 'archived') LIMIT :limit FOR UPDATE SKIP LOCKED), {_TAKE_BACK}"
+    "WHERE campaign.state = 'archived' AND (broadcast_id IS NOT NULL) = :broadcasts) "
+    f"LIMIT :limit FOR UPDATE SKIP LOCKED), {_TAKE_BACK}"
 )
 
 
@@ -118,9 +163,50 @@ async def write(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Mov
             "states": [one.state for one in wanted],
             "reasons": [one.reason for one in wanted],
             "traces": [one.traceparent for one in wanted],
+            "dues": [one.due_at for one in wanted],
+            "lates": [one.late_at for one in wanted],
         },
     )
     return moves(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A page of who is in a segment: how many were read and planned, where it ends (None for none
+    read), and the entries of those that `plan_existing` has to decide about.
+    """
+
+    read: int
+    planned: int
+    last: str | None
+    odd: list[str]
+
+
+async def include(
+    tx: AsyncConnection, campaign: Campaign, again: Collection[str], *, after: str, limit: int
+) -> Included:
+    """Plan a campaign for a page of those in its segment, as `plan_existing` has it.
+
+    Left to it are who was merged away, and the entries `again`, whose person has another one.
+    """
+    begins, ends = around_occasion(campaign.workspace, campaign.campaign_id)
+    row = await tx.execute(
+        _INCLUDE,
+        {
+            "workspace": campaign.workspace,
+            "segment": campaign.segment_id,
+            "campaign": campaign.campaign_id,
+            "purpose": campaign.purpose,
+            "channel": campaign.channel,
+            "step": ONLY_STEP,
+            "again": list(again),
+            "key_begins": begins,
+            "key_ends": ends,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return Included(**row.mappings().one())
 
 
 async def anything_due(tx: AsyncConnection) -> bool:
@@ -162,7 +248,12 @@ async def withdraw(
     return moves(await tx.execute(_WITHDRAW, asked))
 
 
-async def withdraw_late(tx: AsyncConnection, reason: str, limit: int) -> list[Move]:
-    """Suppress at most `limit` messages of archived campaigns that are planned; each of them."""
-    asked = {"reason": reason, "limit": limit, "before": "planned"}
+async def withdraw_late(
+    tx: AsyncConnection, reason: str, limit: int, *, broadcasts: bool = False
+) -> list[Move]:
+    """Suppress at most `limit` messages of archived campaigns that are planned; each of them.
+
+    Either those of campaigns by themselves, or those of runs of broadcasts.
+    """
+    asked = {"reason": reason, "limit": limit, "before": "planned", "broadcasts": broadcasts}
     return moves(await tx.execute(_WITHDRAW_LATE, asked))

@@ -69,6 +69,11 @@ CONTACTS = Found(
     "DELETE FROM campaign.contact WHERE ctid IN (SELECT ctid FROM campaign.contact "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
+ANSWERS = Found(
+    "campaign.broadcast_answer",
+    "DELETE FROM campaign.broadcast_answer WHERE ctid IN (SELECT ctid "
+    f"FROM campaign.broadcast_answer WHERE {_OF_THEM} LIMIT :limit)",
+)
 INBOX = Found(
     "campaign.inbox_item",
     "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
@@ -119,6 +124,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _links(recogniser),
         OBJECTIONS,
         CONTACTS,
+        ANSWERS,
         _suppressed_addresses(recogniser),
         INBOX,
         POSTS,

@@ -1,6 +1,7 @@
 """The tables of schema `campaign`."""
 
 from rapport_campaign.tables import (
+    broadcasts,
     campaigns,
     contacts,
     coupons,
@@ -21,6 +22,7 @@ __all__ = [
     "FOLLOWED",
     "METADATA",
     "SCHEMA",
+    "broadcasts",
     "campaigns",
     "contacts",
     "coupons",

@@ -51,6 +51,9 @@ Table(
     Column("channel", Text, nullable=False, server_default=text("'email'")),
     # What it says by a channel that is no e-mail: templates by the names of their parts.
     Column("content", JSON),
+    # Of a broadcast, or of one run of it; and until when who enters its segment gets that, too.
+    Column("broadcast_id", Id),
+    Column("joins_until", Instant),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),

@@ -48,6 +48,8 @@ def _way() -> list[Column[object]]:
         Column("queue", Text, nullable=False),
         Column("needed_version", BigInteger, nullable=False),
         Column("waits", Integer, nullable=False, server_default=text("0")),
+        # Of broadcasts: behind this instant it is not sent.
+        Column("late_at", Instant),
     ]
 
 

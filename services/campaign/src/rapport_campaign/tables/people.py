@@ -1,6 +1,6 @@
 """Who is in which segment, and what each segment is."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, text
 
 from rapport_campaign.tables.schema import METADATA, Instant
 
@@ -20,6 +20,8 @@ Table(
     Column("event_timestamp", Instant),
     Column("ended_at", Instant),
     Column("historic", Boolean, nullable=False, server_default=text("false")),
+    # Whether somebody of one segment is in another.
+    Index(None, "workspace", "profile_id"),
 )
 
 # What the segments of the segment service are now, as it tells of them.

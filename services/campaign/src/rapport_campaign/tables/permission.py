@@ -28,6 +28,8 @@ Table(
     Column("soft_bounce_days", Integer, nullable=False, server_default=text("30")),
     # Of people who have told none.
     Column("language", Text),
+    # To more people than this nothing is broadcast that a second person has not approved.
+    Column("broadcast_approval_above", Integer),
     CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
 )
 

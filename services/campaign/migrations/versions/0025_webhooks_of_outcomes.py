@@ -1,14 +1,14 @@
 """Webhooks of outcomes and their posts; looks again at sender domains; tasks of staff.
 
-Revision: 0024, follows 0023.
+Revision: 0025, follows 0024.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,8 @@
-"""Changes to a rendered page: tracked links, the open pixel, and a way out."""
+"""Changes to a rendered page as they were made before `linked`: the whole page is read for each.
+
+Slow, simple, and what the quick way is held against.
+
+"""
 
 import html
 from collections.abc import Callable

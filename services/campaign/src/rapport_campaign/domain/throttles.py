@@ -1,0 +1,39 @@
+"""At most so many messages of a run in any minute, or any hour, however many senders there are.
+
+Each message takes a slot, the slots lie `interval` apart, and nothing goes before its slot. Senders
+look several times a second, so a slot that has just gone by is still good; one that is longer past
+is lost. The interval is the greater by as much, so that no window ever has one too many.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+CATCH_UP = timedelta(seconds=1)
+"""For so long a slot is good."""
+
+MAX_AT_MOST = 10_000_000
+WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+_MICRO = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Throttle(msgspec.Struct, frozen=True):
+    """At most so many in any window."""
+
+    at_most: int
+    per: Literal["minute", "hour"] = "minute"
+
+    @property
+    def interval(self) -> int:
+        """Microseconds from one slot to the next."""
+        return -(-((WINDOWS[self.per] + CATCH_UP) // _MICRO) // self.at_most)
+
+
+def granted(free_at: int, interval: int, now: datetime, wanted: int) -> tuple[int, int]:
+    """How many of `wanted` may go now, and the slot that is free then; microseconds since 1970."""
+    at = (now - _EPOCH) // _MICRO
+    first = max(free_at, at - CATCH_UP // _MICRO)
+    number = max(min(wanted, (at - first) // interval + 1), 0) if first <= at else 0
+    return number, first + number * interval if number else free_at

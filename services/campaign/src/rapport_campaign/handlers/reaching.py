@@ -1,0 +1,157 @@
+"""Who a run of a broadcast is for: the next page of its audience, for planning and for dry runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.broadcasts import Audience, Broadcast, Member, Run
+from rapport_campaign.domain.contact_rules import USUAL
+from rapport_campaign.domain.model import Campaign, NewMessage, send_key
+from rapport_campaign.domain.schedules import Local, due_of
+from rapport_campaign.domain.zones import clock_of
+from rapport_campaign.store import audiences, contact_rules, people
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Members of an audience, where the next page begins, and how many rows were looked at.
+
+    `rows` of 0: there is nobody behind it.
+    """
+
+    members: Sequence[Member]
+    position: Mapping[str, Any]
+    rows: int
+
+
+async def next_page(
+    tx: AsyncConnection, broadcast: Broadcast, run: Run, position: Mapping[str, Any], limit: int
+) -> Page:
+    """The members behind a position, each person once, but for those of earlier pages."""
+    if run.again is not None:
+        return await _failed(tx, run, position, limit)
+    audience, number = broadcast.audience, int(position.get("segment", 0))
+    after = str(position.get("after", ""))
+    # Who came behind the instant is told of as a newcomer, or was before there was a run.
+    at = run.at if broadcast.joins_until is None else max(run.at, run.began_at)
+    while number < len(audience.any):
+        found = await audiences.stays(
+            tx, run.workspace, audience.any[number], at=at, after=after, limit=limit
+        )
+        if found:
+            members = await _members(tx, run.workspace, audience, at, found)
+            return Page(members, {"segment": number, "after": found[-1].entry_id}, len(found))
+        number, after = number + 1, ""
+    return Page((), position, 0)
+
+
+async def new_ones(
+    tx: AsyncConnection, run_id: str, workspace: str, members: Sequence[Member]
+) -> list[Member]:
+    """Those to whom the run has planned nothing, under whatever id they had then."""
+    former = await audiences.former_ids(tx, workspace, [one.profile_id for one in members])
+    keys = {
+        one.profile_id: [
+            send_key(workspace, run_id, each)
+            for each in (one.profile_id, *former.get(one.profile_id, ()))
+        ]
+        for one in members
+    }
+    taken = await audiences.taken(tx, workspace, [key for each in keys.values() for key in each])
+    return [one for one in members if taken.isdisjoint(keys[one.profile_id])]
+
+
+async def dues(
+    tx: AsyncConnection, broadcast: Broadcast, run: Run, members: Sequence[Member]
+) -> dict[str, datetime | None]:
+    """When each of them is to get it; None: their local time is over."""
+    if not isinstance(broadcast.schedule, Local) or run.again is not None:
+        return {one.profile_id: run.at for one in members}
+    keys = [(run.workspace, one.profile_id) for one in members]
+    known = await people.load(tx, keys)
+    rules = (await contact_rules.current(tx, [run.workspace])).get(run.workspace, USUAL)
+    found: dict[str, datetime | None] = {}
+    for key in keys:
+        person = known.get(key)
+        clock = clock_of(person.state if person else None, rules.timezone)
+        found[key[1]] = due_of(broadcast.schedule, clock.zone, run.at)
+    return found
+
+
+def copy_of(said: Campaign, broadcast: Broadcast, run_id: str, at: datetime) -> Campaign:
+    """What a run sends: what the broadcast says, under an id of its own."""
+    return replace(
+        said,
+        campaign_id=run_id,
+        broadcast_id=broadcast.broadcast_id,
+        segment_id=broadcast.audience.only or "",
+        state="running",
+        started_at=at,
+        archived_at=None,
+        joins_until=broadcast.joins_until,
+    )
+
+
+async def _members(
+    tx: AsyncConnection,
+    workspace: str,
+    audience: Audience,
+    at: datetime,
+    stays: Sequence[audiences.Stay],
+) -> list[Member]:
+    now_ids = await people.resolve(tx, [(workspace, one.profile_id) for one in stays])
+    found: dict[str, Member] = {}
+    for one in stays:
+        now_id = now_ids[workspace, one.profile_id]
+        # A version counts within one profile: after a merge it says nothing about the other.
+        needed = one.profile_version if now_id == one.profile_id else 0
+        found.setdefault(now_id, Member(now_id, needed))
+    others = {*audience.every, *audience.excluded}
+    if not others:
+        return list(found.values())
+    places = await audiences.places(tx, workspace, found.keys(), others, at)
+    return [one for one in found.values() if audience.has(places[one.profile_id])]
+
+
+async def _failed(tx: AsyncConnection, run: Run, position: Mapping[str, Any], limit: int) -> Page:
+    at = datetime.fromisoformat(position["at"]) if "at" in position else _BEGINNING
+    after = (at, str(position.get("after", "")))
+    found = await audiences.failed(tx, run.workspace, run.again or "", after=after, limit=limit)
+    if not found:
+        return Page((), position, 0)
+    now_ids = await people.resolve(tx, [(run.workspace, one.profile_id) for one in found])
+    once = dict.fromkeys(now_ids[run.workspace, one.profile_id] for one in found)
+    last = found[-1]
+    behind = {"at": last.planned_at.isoformat(), "after": last.send_key}
+    return Page([Member(one) for one in once], behind, len(found))
+
+
+async def first_times(
+    tx: AsyncConnection,
+    wanted: Sequence[NewMessage | None],
+    started: Mapping[tuple[str, str], Sequence[Campaign]],
+) -> list[NewMessage]:
+    """What is to be planned; of a broadcast's run nobody gets a second one under another id."""
+    of_runs = {
+        (one.workspace, one.campaign_id)
+        for each in started.values()
+        for one in each
+        if one.broadcast_id is not None
+    }
+    messages = [one for one in wanted if one is not None]
+    by_run: dict[tuple[str, str], list[NewMessage]] = {}
+    for one in messages:
+        run = (one.workspace, one.campaign_id or "")
+        if run in of_runs:
+            by_run.setdefault(run, []).append(one)
+    again: set[str] = set()
+    for (workspace, run_id), some in by_run.items():
+        new = await new_ones(tx, run_id, workspace, [Member(one.profile_id) for one in some])
+        fresh = {one.profile_id for one in new}
+        again |= {one.send_key for one in some if one.profile_id not in fresh}
+    return [one for one in messages if one.send_key not in again]
