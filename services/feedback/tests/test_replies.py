@@ -140,6 +140,8 @@ async def test_who_was_waited_for_has_answered_and_a_closed_case_stays_closed(
     assert len((await cases(service))[0]["messages"]) == 2
     for state in ("response_offered", "closed"):
         assert (await service.client.post(path, json={"state": state})).status_code == 200
+    await bring(service, of(service, "r1"), of(service, "r2"))
+    assert len(await cases(service)) == 1, "what was told before opens nothing"
     await bring(service, of(service, "r4"))
     old, new = await cases(service)
     assert (old["state"], new["state"]) == ("closed", "received")
