@@ -55,6 +55,10 @@ def test_what_an_answer_says_is_bounded_and_can_be_read() -> None:
     assert found.body.startswith("ab\n\tcyy")
     assert len(found.body) == MAX_BODY
     assert (found.contact.user_id, found.contact.email) == ("42", "ada@example.com")
+    kept = "Liebe\u00a0Gr\u00fc\u00dfe \u4f60\u597d\u3000\u5417 \U0001f469\u200d\U0001f467"
+    shown = reply_of(told(said={"text": kept}))
+    assert shown is not None
+    assert shown.body == kept
     bare = reply_of(told(said={"subject": None, "text": 7}))
     assert bare is not None
     assert (bare.subject, bare.body) == ("(no subject)", "(no text)")

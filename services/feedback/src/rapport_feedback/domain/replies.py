@@ -1,5 +1,6 @@
 """Answers of people to mails, as cases take them: from campaign's event, bounded and cleaned."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,9 @@ MOST_MESSAGES = 200
 NO_SUBJECT, NO_TEXT = "(no subject)", "(no text)"
 _said = msgspec.json.Decoder(dict[str, Any])
 _LINES = frozenset("\n\t")
+_UNREAD = frozenset({"Cc", "Cn", "Co", "Cs"})
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They show what follows the other way round, also what is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,15 @@ def reply_of(told: ProfileActivity) -> Reply | None:
 
 
 def _clean(text: object, most: int) -> str:
-    """What a person can read: no control characters but lines, not too long."""
+    """What a person can read: no control characters but lines, not too long.
+
+    Spaces of all scripts stay, and what joins signs to one: a family of emoji is one picture.
+    """
     if not isinstance(text, str):
         return ""
     plain = text[: 2 * most].replace("\r\n", "\n")
-    return "".join(one for one in plain if one.isprintable() or one in _LINES).strip()[:most]
+    return "".join(one for one in plain if one in _LINES or _is_read(one)).strip()[:most]
+
+
+def _is_read(character: str) -> bool:
+    return unicodedata.category(character) not in _UNREAD and character not in _TURNS
