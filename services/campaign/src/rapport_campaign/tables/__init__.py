@@ -12,7 +12,9 @@ from rapport_campaign.tables import (
     permission,
     providers,
     sender_domains,
+    tasks,
     templates,
+    webhooks,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -31,5 +33,7 @@ __all__ = [
     "permission",
     "providers",
     "sender_domains",
+    "tasks",
     "templates",
+    "webhooks",
 ]
