@@ -57,12 +57,16 @@ async def test_a_run_goes_to_whom_it_was_begun_for(cast: Broadcasts, engine: Asy
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
     async for _ in Works(engine, page=2).kinds["broadcast"](job):
         break
+    [run] = await cast.runs(broadcast)
+    why = f"/v1/people/w/why?campaign={run['id']}"
+    assert "still being planned" in (await cast.all.client.get(why)).json()["sentence"]
     code, told = await changed(cast, broadcast, audience={"any": [OTHER]})
     assert (code, told["details"]["job_id"]) == (409, job.id)
     # What it says is another's: the run has a copy.
     assert (await changed(cast, broadcast, subject="Other"))[0] == 200
     await cast.all.work()
     assert {row["profile_id"] for row in await cast.all.ledger.rows()} == set("abcd")
+    assert "not in the broadcast's audience" in (await cast.all.client.get(why)).json()["sentence"]
     assert (await changed(cast, broadcast, audience={"any": [OTHER]}))[0] == 200
 
 
@@ -108,12 +112,16 @@ async def test_an_approval_is_waited_for_whatever_ends_meanwhile(cast: Broadcast
     await cast.people("ada")
     broadcast, at = await daily(cast)
     await cast.all.work()
+    old = await cast.made()
+    await cast.step(old, "schedule")
     policy = {"broadcast_approval_above": 0}
     async with cast.all.client_of(scopes=("campaigns:read", "campaigns:write")) as writer:
         assert (await writer.patch("/v1/policy", json=policy)).status_code == 403
     assert (await cast.all.client.patch("/v1/policy", json=policy)).status_code == 200
     await cast.conduct(at + timedelta(days=1))
     assert (await cast.shown(broadcast))["state"] == "awaiting_approval"
+    # What is too late is over, and nobody is asked to approve it.
+    assert (await cast.shown(old))["reason"] == "too late"
     await cast.all.ledger.change("DELETE FROM campaign.plan")
     await cast.conduct(at + timedelta(days=1))
     assert [one["state"] for one in await cast.runs(broadcast)] == ["done"]
@@ -169,6 +177,25 @@ async def test_who_was_there_and_who_came_since_get_what_begins_late(cast: Broad
     await cast.all.work()
     rows = await cast.all.ledger.rows()
     assert sorted(row["profile_id"] for row in rows) == ["gone", "new"]
+
+
+async def test_a_dry_run_keeps_nothing_of_who_is_erased_meanwhile(
+    cast: Broadcasts, engine: AsyncEngine
+) -> None:
+    await cast.people("ada", "ben")
+    path = f"/v1/broadcasts/{await cast.made()}/dry-runs"
+    made = (await cast.all.client.post(path)).json()["id"]
+    async with engine.begin() as tx:
+        job = await JOBS.find(tx, "acme", made)
+    assert job is not None
+    async for _ in Works(engine, page=1).kinds["dry_run"](job):
+        break
+    await cast.all.ledger.change(
+        "INSERT INTO campaign.erased (workspace, subject, at) VALUES ('acme', 'ada', now())"
+    )
+    await cast.all.work(1)
+    told = (await cast.all.client.get(f"{path}/{made}/people")).json()["items"]
+    assert [one["profile_id"] for one in told] == ["ben"]
 
 
 @pytest.fixture
