@@ -61,7 +61,8 @@ class AudienceBody(BaseModel):
 
     def audience(self) -> Audience:
         """As it is kept."""
-        return Audience(tuple(self.any), tuple(self.every), tuple(self.excluded))
+        once = [tuple(dict.fromkeys(each)) for each in (self.any, self.every, self.excluded)]
+        return Audience(*once)
 
 
 class NowBody(BaseModel):
