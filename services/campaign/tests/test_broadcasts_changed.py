@@ -126,6 +126,10 @@ async def test_an_approval_is_waited_for_whatever_ends_meanwhile(cast: Broadcast
     await cast.conduct(at + timedelta(days=1))
     assert [one["state"] for one in await cast.runs(broadcast)] == ["done"]
     assert (await cast.shown(broadcast))["state"] == "awaiting_approval"
+    async with cast.all.client_of(subject="grace") as grace:
+        approved = await cast.step(broadcast, "approve", grace)
+    # The occurrence that has waited is begun, and not only the next.
+    assert datetime.fromisoformat(approved["next_at"]) == at + timedelta(days=1)
     # Of newcomers nobody knows how many there will be.
     assert (await cast.all.client.patch("/v1/policy", json={"broadcast_approval_above": 9})).json()
     joins = await cast.made(joins_end_at=(clock.now() + timedelta(hours=1)).isoformat())

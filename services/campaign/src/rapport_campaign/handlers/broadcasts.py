@@ -123,7 +123,12 @@ async def approve(tx: AsyncConnection, workspace: str, broadcast_id: str, by: st
     if by == found.edited_by:
         message = f"{by} has edited it last: somebody else has to approve it."
         raise ForbiddenError(message, details={"edited_by": found.edited_by})
-    placed = await _placed(tx, replace(found, approved_by=by, reason=None), clock.now())
+    approved = replace(found, approved_by=by, reason=None)
+    if found.next_at is None:
+        placed = await _placed(tx, approved, clock.now())
+    else:
+        # It was held when this occurrence should have begun; it is begun if it is not too late.
+        placed = replace(approved, state="scheduled")
     await store.save(tx, placed)
     await note(tx, placed, by, "approved")
     return placed

@@ -21,7 +21,7 @@ from rapport_campaign.domain.broadcasts import (
     missed,
 )
 from rapport_campaign.domain.model import CampaignState
-from rapport_campaign.domain.schedules import following
+from rapport_campaign.domain.schedules import Recurring, following
 from rapport_campaign.handlers.broadcasts import (
     archived_of,
     needs_approval,
@@ -77,7 +77,9 @@ async def _held(
     if await archived_of(tx, broadcast):
         held = replace(broadcast, state="failed", next_at=None, reason=NO_SEGMENT)
     elif await needs_approval(tx, broadcast, at, now):
-        held = replace(broadcast, state="awaiting_approval", next_at=None, reason=UNAPPROVED)
+        # Of what repeats it is this occurrence that waits for a yes, and not the next.
+        waits = at if isinstance(broadcast.schedule, Recurring) else None
+        held = replace(broadcast, state="awaiting_approval", next_at=waits, reason=UNAPPROVED)
     else:
         return None
     await broadcasts.save(tx, held)

@@ -171,8 +171,10 @@ async def _timed(
     (who came later) at theirs.
     """
     run = await runs.find(tx, campaign.workspace, campaign.campaign_id)
-    broadcast = run and await broadcasts.find(tx, run.workspace, run.broadcast_id)
-    if run is None or broadcast is None:
+    if run is None:
+        return {}
+    broadcast = await broadcasts.find(tx, run.workspace, run.broadcast_id)
+    if broadcast is None:
         return {}
     members = [Member(one.profile_id, one.needed_version) for one in told]
     usual = await dues(tx, broadcast, run, members)
