@@ -240,3 +240,18 @@ async def test_what_is_ended_while_a_page_is_planned_stays_ended(
     assert (run["state"], (await cast.shown(broadcast))["state"]) == ("cancelled", "cancelled")
     await cast.conduct()
     assert await cast.all.ledger.states() == {"suppressed": 1}
+
+
+async def test_one_that_can_not_be_ended_keeps_no_other_from_it(cast: Broadcasts) -> None:
+    await cast.people("ada")
+    broken, whole = await cast.made(), await cast.made()
+    for broadcast in (broken, whole):
+        await cast.step(broadcast, "schedule")
+    await cast.conduct()
+    await cast.all.work()
+    await cast.sent_all()
+    await cast.all.ledger.change(
+        f"UPDATE campaign.broadcast SET audience = '[]' WHERE broadcast_id = '{broken}'"
+    )
+    await cast.conduct()
+    assert (await cast.shown(whole))["state"] == "done"

@@ -211,10 +211,10 @@ class Conductor:
         async with self._engine.begin() as tx:
             over, broken = await runs.over(tx, self._now()), await runs.broken(tx)
         for workspace, run_id in over:
-            await self._end(workspace, run_id, "done", None)
+            await self._end_alone(workspace, run_id, "done", None)
         for workspace, run_id, why in broken:
             log.error("broadcast not planned to its end", run=run_id, why=why)
-            await self._end(workspace, run_id, "failed", why)
+            await self._end_alone(workspace, run_id, "failed", why)
         while await self._take_back():
             pass
         await self._tell()
@@ -242,6 +242,17 @@ class Conductor:
                 ended = replace(found, state="failed", next_at=None, reason=NOT_BEGUN)
                 await broadcasts.save(tx, ended)
                 await note(tx, ended, ITSELF, "failed", reason=NOT_BEGUN)
+
+    async def _end_alone(
+        self, workspace: str, run_id: str, state: RunState, why: str | None
+    ) -> None:
+        """End it; what can't be ended keeps no others, of all workspaces, from it."""
+        try:
+            await self._end(workspace, run_id, state, why)
+        except Exception as error:
+            if is_retriable(error):
+                raise
+            log.exception("broadcast not ended", run=run_id)
 
     async def _end(self, workspace: str, run_id: str, state: RunState, why: str | None) -> None:
         async with self._engine.begin() as tx:
