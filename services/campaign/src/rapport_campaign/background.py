@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
@@ -25,7 +26,8 @@ def background(
     settings: Settings,
 ) -> list[Worker]:
     """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
-    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at)
+    paces = Paces(settings.service_from)
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces)
     return [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),

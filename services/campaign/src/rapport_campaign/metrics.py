@@ -68,6 +68,14 @@ BROADCAST_LATE = Gauge(
     "rapport_broadcast_late_seconds",
     "For so long the broadcast that is due longest has not been begun; 0 when none is.",
 )
+PACED = Counter(
+    "rapport_mails_paced_total",
+    "Times a mail had to wait: for the pace of where it goes (to), for a warm-up (from).",
+    ["lane"],
+)
+PACES_SLOWED = Counter(
+    "rapport_mail_paces_slowed_total", "Times a pace was halved after a server's `too many`."
+)
 COUPONS_LOW = Gauge(
     "rapport_coupon_pools_low",
     "Coupon pools of all workspaces in which no more codes are left than they say is low.",
@@ -83,6 +91,8 @@ RETURNED = Counter(
     ["source", "result"],
 )
 
+for _lane in ("to", "from"):
+    PACED.labels(_lane)
 for _run in ("planning", "sending", "paused"):
     BROADCAST_RUNS.labels(_run)
 for _state in STATES:
