@@ -59,6 +59,7 @@ STREAMS = {
     "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
     "/v1/suppressions/export": "a file, which is made while it is sent",
+    "/v1/tasks/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
 }
 # What lists things that have no id of their own, and what they are known by.
@@ -168,6 +169,9 @@ SAFE_AGAIN = {
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
+    "/v1/tasks/claim": "what is lost is free again when its lease ends",
+    "/v1/tasks/{task_id}/done": "told again it is as it was",
+    "/v1/contact-points/clear": "the newest word counts: the same one again changes nothing",
     "/v1/sender-domains": "a workspace has a domain once (409 with it)",
     "/v1/provider-accounts": "a name is taken once (409 with the id)",
     "/v1/inbox-tokens": "a token is kept nowhere",

@@ -43,8 +43,10 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
     },
     "campaign": {
+        "announcer.py": "the worker that posts to webhooks what became of messages",
         "background.py": "its workers, by the half of the process that has them",
         "channels": "the providers of all channels but e-mail, behind one contract",
+        "domains.py": "the worker that looks again at the records of sender domains",
         "fetching.py": "the HTTPS by which certificates of vendors come",
         "intake": "where mails come back: a mail server, and a look into a mailbox",
         "journal.py": "which mails of a batch were begun, for who comes after a kill",
@@ -57,7 +59,6 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     },
     "feedback": _PAGES,
     "segment": {
-        "posting.py": "the HTTP by which posts go to webhooks, and where they may not go",
         "sender.py": "the worker that sends",
     },
 }

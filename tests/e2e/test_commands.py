@@ -177,6 +177,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "hook list": [],
     "hook remove": [ID],
     "outcome list": [],
+    "outcome-webhook archive": [ID],
+    "outcome-webhook create": ["https://shop.example.com/outcomes"],
+    "outcome-webhook deliveries": [ID],
+    "outcome-webhook list": [],
+    "outcome-webhook replay": [ID],
+    "outcome-webhook rotate": [ID],
+    "outcome-webhook set": [ID, "--no-active"],
+    "outcome-webhook show": [ID],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
     "privacy access ask": [*PERSON, "--reason", "why"],
@@ -218,6 +226,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile republish": ["--wait"],
     "profile scores": PERSON,
     "profile search": ["ada"],
+    "profile clear-point": ["email", "someone@example.com", "--reason", "why"],
     "profile show": ["id", ID],
     "profile stats": [],
     "profile timeline": PERSON,
@@ -314,6 +323,11 @@ ARGUMENTS: dict[str, list[str]] = {
     "survey set": ["s", "--name", "x"],
     "survey show": ["s"],
     "survey wave": ["s"],
+    "task claim": [],
+    "task done": [ID, "reached"],
+    "task export": ["tasks.csv"],
+    "task list": [],
+    "task show": [ID],
     "template archive": [ID],
     "template create": [DRAFT],
     "template list": [],
@@ -501,6 +515,7 @@ def typed() -> Iterator[list[str]]:
         yield ["due", "retry", "--all", "--service", service]
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]
+    yield ["outcome-webhook", "replay", ID, "--delivery", "msg_1"]
 
 
 def test_every_command_is_tried_and_takes_json() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from tests.support.ready_command import ready_command
 from tests.support.waiting import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 BASE = 8100
+COMMAND = ".venv/bin/rapport"
 
 
 def script(base: int) -> str:
@@ -40,19 +42,22 @@ def test_the_next_steps_work_twice_as_they_stand(stack: "Stack") -> None:
         "RAPPORT_WORKSPACE": f"readme-{uuid4().hex[:8]}",
         "RAPPORT_PATIENCE_SECONDS": f"{HANG_SECONDS:g}",
     }
-    for _ in range(2):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script(stack.config.ports.base)],
-            check=False,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG_SECONDS,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert "USD 129.90" in done.stdout
-        assert "BROKEN" not in done.stdout
+    as_it_stands = script(stack.config.ports.base)
+    with ready_command() as ready:
+        # The second time it is what the services say that counts.
+        for asked in (as_it_stands, as_it_stands.replace(COMMAND, str(ready))):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", asked],
+                check=False,
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=HANG_SECONDS,
+            )
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            assert "USD 129.90" in done.stdout
+            assert "BROKEN" not in done.stdout
 
 
 def test_the_table_of_ports_is_true(stack: "Stack") -> None:

@@ -118,8 +118,8 @@ class OwnServers:
     def _start_postgres(self) -> str:
         from rapport_local.postgres import Postgres  # noqa: PLC0415
 
-        # No test of this server pulls the plug of the machine. Nobody counts rows behind the back of
-        # a test: of an emptied table it would be learned that it is small, and plans go by that.
+        # No test of this server pulls the plug of the machine. Nobody counts rows behind a test's
+        # back: of an emptied table it would be learned that it is small, and plans go by that.
         settings = {
             "autovacuum": "off",
             "fsync": "off",

@@ -384,11 +384,11 @@ async def test_nothing_is_marked_while_its_address_is_being_suppressed(scenario:
 
 
 async def test_a_lock_is_not_waited_for_for_ever(scenario: Any) -> None:
-    async with scenario.engine.begin() as one:
+    async with scenario.engine.begin() as one, scenario.engine.begin() as other:
         await locks.own_segment(one, "acme", "s")
+        await other.execute(text("SET LOCAL lock_timeout = '100ms'"))
         with pytest.raises(DBAPIError, match="lock timeout"):
-            async with scenario.engine.begin() as other:
-                await locks.share_segments(other, [("acme", "s")])
+            await locks.share_segments(other, [("acme", "s")])
 
 
 async def test_a_request_from_before_a_restore_may_have_been_answered(scenario: Any) -> None:

@@ -257,7 +257,7 @@ async def test_the_next_one_takes_over_while_the_first_is_away(
     # One message asks, the others go on by the spare one.
     watch.go_on(10)
     assert await sender.names(3) == ["First", "Spare", "Spare"]
-    watch.go_on(9)
+    watch.go_on(7)
     assert await sender.names(2) == ["Spare"] * 2, "it is still away, for twice as long"
     watch.go_on(10)
     assert await sender.names(2) == ["First", "Spare"]

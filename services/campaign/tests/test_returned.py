@@ -116,6 +116,7 @@ async def test_a_hard_bounce_ends_an_address_once(scenario: Any, sent: str, inta
     (event,) = events
     assert event.identifiers == [("user_id", "u-p1")]
     assert b'"class":"hard"' in bytes(event.properties)
+    assert b'"consequence":"dead"' in bytes(event.properties), "profile knows by it"
     assert b'"code":"5.1.1"' in bytes(event.properties)
     await scenario.topics.entered("p1")
     await scenario.turn()

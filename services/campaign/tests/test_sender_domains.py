@@ -19,6 +19,9 @@ from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import (
     ALGORITHMS,
     KEPT,
+    LOOK_AGAIN,
+    LOOK_SOON,
+    MISSES,
     Finding,
     SenderDomain,
     SenderKey,
@@ -26,6 +29,7 @@ from rapport_campaign.domain.sender_domains import (
     dkim_name,
     dkim_value,
     domain_name,
+    looked_again,
     rotated,
     shown_name,
     signers,
@@ -143,6 +147,24 @@ def test_a_record_that_is_gone_ends_the_signing_and_one_not_asked_does_not() -> 
     assert seen(gone, r1=AWAY).state == "failed"
     assert seen(gone, r1=FOUND).state == "verified"
     assert seen(domain(key("r1")), r1=AWAY).state == "unchecked"
+
+
+def test_a_look_of_our_own_believes_what_is_missing_at_the_third_time() -> None:
+    first = seen(domain(key("r1")), r1=FOUND)
+    gone = {dkim_name(first.keys[0], first.domain): MISSING}
+    one, at = first, NOW
+    for number in range(1, MISSES):
+        at += LOOK_SOON
+        one = looked_again(one, gone, at, 0.5)
+        assert (one.state, one.misses, one.reason, states(one)) == (
+            *("verified", number, "publish", {"r1": "active"}),
+        )
+        assert one.next_look_at == at + LOOK_SOON
+    last = looked_again(one, gone, at, 0.5)
+    assert (last.state, last.misses, last.next_look_at) == ("failed", MISSES, at + LOOK_AGAIN)
+    back = looked_again(one, {dkim_name(first.keys[0], first.domain): FOUND}, at, 0)
+    assert (back.state, back.misses, back.reason) == ("verified", 0, None)
+    assert at < (back.next_look_at or at) < at + LOOK_AGAIN
 
 
 def test_the_old_key_signs_until_the_new_one_is_seen() -> None:

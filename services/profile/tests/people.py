@@ -77,9 +77,14 @@ def events(draw: st.DrawFn) -> Event:
     }
     if not any(ids.values()):
         ids["anonymous_id"] = "y"
-    kinds = ["track", "identify", "alias", "restraint", "rectification", "consent"]
+    kinds = ["track", "identify", "alias", "restraint", "rectification", "consent", "point"]
     kind = draw(st.sampled_from(kinds))
-    told = {"restraint": restraints, "rectification": rectifications, "consent": consents}
+    told = {
+        "restraint": restraints,
+        "rectification": rectifications,
+        "consent": consents,
+        "point": points,
+    }
     if kind in told:
         return draw(told[kind](ids))
     fields: dict[str, Any] = {"type": kind, "at": draw(times), **ids}
@@ -150,6 +155,29 @@ def rectifications(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
         at=draw(st.integers(0, 5)),
         name="Rectification Lifted" if lifted else "Rectification Set",
         said={"rectification_id": draw(st.sampled_from("ab")), **({} if lifted else right)},
+        **ids,
+    )
+
+
+@st.composite
+def points(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
+    """What campaign, or an operator, knows of a contact point."""
+    source, name, more = draw(
+        st.sampled_from(
+            [
+                ("campaign", "Email Bounced", {"class": "hard"}),
+                ("campaign", "Email Complained", {}),
+                ("profile", "Contact Point Cleared", {}),
+            ]
+        )
+    )
+    address = draw(st.sampled_from(["right@example.com", "ada@example.com"]))
+    return event(
+        draw(st.sampled_from([f"{source}{n}" for n in range(6)])),
+        source=source,
+        at=draw(times),
+        name=name,
+        said={"channel": "email", "contact_point": address, **more},
         **ids,
     )
 

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from services.segment.tests.receiving import Receiver, receiving
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.receiving import Receiver, receiving
 from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common import clock
 from rapport_common.events.activity import ProfileActivity
+from rapport_common.outside import webhooks as rules
 from rapport_common.outside.addresses import networks
+from rapport_common.outside.posting import Poster
+from rapport_common.outside.room import EACH, OF_A_WORKSPACE
 from rapport_common.outside.signed_posts import SECRET, signed
 from rapport_common.testing.credentials import WEBHOOK_KEY
-from rapport_segment.domain import webhooks as rules
-from rapport_segment.domain.room import EACH, OF_A_WORKSPACE
 from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.handlers.activity import Judging
-from rapport_segment.posting import Poster
 from rapport_segment.sender import LEASE, Sender
 from rapport_segment.store.deliveries import clear
 
@@ -448,7 +448,7 @@ from rapport_common.db import create_engine
 from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_common.outside.addresses import networks
 from rapport_segment.domain.secret_keys import SecretKeys
-from rapport_segment.posting import Poster
+from rapport_common.outside.posting import Poster
 from rapport_segment.sender import Sender
 
 async def main():

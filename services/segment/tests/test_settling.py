@@ -3,18 +3,19 @@
 import dataclasses
 import uuid
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from services.segment.tests.judging import NOON, People, key_of
 from services.segment.tests.test_times import said
 
+from rapport_common.events.activity import ContactPoint, PointState
 from rapport_common.testing.profiles import Profiles, sections
 from rapport_segment.domain import membership
 from rapport_segment.domain.anniversaries import days_by_year
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.membership import PASSED, Change, Person, lapse
-from rapport_segment.domain.permissions import words_by_channel
+from rapport_segment.domain.permissions import places_by_channel, words_by_channel
 from rapport_segment.domain.rulebook import Definition, Rulebook, in_order
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import nobody
@@ -195,3 +196,14 @@ def test_a_no_to_everything_is_one_to_whatever_was_said_before(
 
 def test_a_no_to_everything_makes_no_word_of_what_nobody_spoke_of() -> None:
     assert [*words_by_channel([said("denied", purpose="all")])["email"]] == ["promotion"]
+
+
+def test_where_nothing_arrives_any_more_nobody_is_reached() -> None:
+    """A complaint is no dead mailbox: what has to be said arrives there still."""
+    told = [
+        ContactPoint(channel="email", value=f"{state}@x.org", state=state)
+        for state in get_args(PointState)
+    ]
+    known = places_by_channel(told)["email"]
+    assert known["all"] == ["ok@x.org", "bounced@x.org", "complained@x.org"]
+    assert known["verified"] == ["ok@x.org", "complained@x.org"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rapport_common.events.membership import Membership
 from rapport_common.outside.addresses import UnusableUrlError, is_allowed, networks, require_usable
 from rapport_common.outside.signed_posts import new_secret, signed
-from rapport_segment.domain.webhooks import (
+from rapport_common.outside.webhooks import (
     MOST_ASKED_FOR,
     MOST_PAUSE,
     OLDEST,
@@ -20,10 +20,10 @@ from rapport_segment.domain.webhooks import (
     Answer,
     Verdict,
     after_failure,
-    body_of,
     message_id,
     verdict,
 )
+from rapport_segment.domain.webhooks import body_of
 
 OWN = networks("127.0.0.0/8, ::1/128")
 AWAY, REFUSED = Answer(503), Answer(422)

@@ -41,6 +41,7 @@ from rapport_cli import (
     messages,
     opt_ins,
     outbox,
+    outcome_webhooks,
     outcomes,
     parked,
     people_files,
@@ -61,6 +62,7 @@ from rapport_cli import (
     spool,
     suppressions,
     surveys,
+    tasks,
     templates,
     timeline_rules,
     topics,
@@ -113,7 +115,9 @@ app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(outcomes.app, name="outcome")
+app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
+app.add_typer(outcome_webhooks.app, name="outcome-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")

@@ -44,10 +44,12 @@ def show_case(ctx: typer.Context, case: CaseId, *, as_json: show.AsJson = False)
     if as_json:
         show.data(found)
         return
-    tables = ("history", "breaches")
+    tables = ("history", "breaches", "messages")
     show.pairs({key: value for key, value in found.items() if key not in tables})
     show.rows(found["history"], ["step", "at", "actor", "from_state", "to_state", "note"])
     show.rows(found["breaches"], ["clock", "due_at", "at"], empty="No limit was missed.")
+    if found.get("messages"):
+        show.rows(found["messages"], ["at", "in_reply_to", "subject", "body"])
 
 
 @app.command()

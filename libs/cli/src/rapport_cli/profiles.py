@@ -217,6 +217,24 @@ def scores(
     part(ctx, kind, value, "scores", columns, limit=limit, cursor=cursor, as_json=as_json)
 
 
+@app.command("clear-point")
+def clear_point(
+    ctx: typer.Context,
+    channel: Annotated[str, typer.Argument(help="email or sms.")],
+    point: Annotated[str, typer.Argument(help="The address or number.")],
+    *,
+    reason: Annotated[str, typer.Option(help="How you know that it takes messages again.")],
+    as_json: show.AsJson = False,
+) -> None:
+    """Let a contact point that has bounced, or whose owner has complained, be ok again."""
+    body = {"channel": channel, "contact_point": point, "reason": reason}
+    answer = show.session(ctx).api("profile").post("/v1/contact-points/clear", body)
+    if as_json:
+        show.data(answer)
+    else:
+        show.line(f"{point} takes messages again.")
+
+
 @app.command()
 def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show how many people there are, and their totals."""
@@ -351,8 +369,13 @@ def _path(profile_id: str) -> str:
 
 
 def _point(point: dict[str, Any]) -> str:
-    """An address at which somebody is reached, and whether a trusted source has told of it."""
-    return f"{point['value']}{'' if point.get('verified', True) else ' (not verified)'}"
+    """An address at which somebody is reached, whether a trusted source has told of it, and how it
+    takes what is sent there.
+    """
+    notes = [] if point.get("verified", True) else ["not verified"]
+    notes += [point["state"]] if point.get("state", "ok") != "ok" else []
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return f"{point['value']}{noted}"
 
 
 def _told(event: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SCOPES = (
     "imports:write",
     "loyalty:redeem",
     "messages:send",
+    "tasks:work",
     "ops",
     "privacy:read",
     "privacy:write",

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
-from rapport_campaign.background import background
+from rapport_campaign.background import announce, background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.ledger import counts, equations
@@ -51,6 +51,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     carriers = Carriers.of(settings)
     process.workers += background(process.engine, publisher, lanes, carriers, settings)
+    announce(process, settings)
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     process.routers += routers(process.api_engine, listening, reader, carriers, settings)

@@ -4,18 +4,30 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.announcer import Announcer
+from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
+from rapport_common.composition import ServiceProcess
+from rapport_common.outside.posting import Poster
 from rapport_common.publisher import Publisher
 from rapport_common.runtime import Worker
+
+
+def announce(process: ServiceProcess, settings: Settings) -> None:
+    """The worker that posts to webhooks, with connections of its own: nobody waits for it."""
+    poster = Poster(settings.own_networks())
+    announcer = Announcer(process.pool("webhooks", 3), poster, settings.webhook_keys())
+    process.watch(announcer, lambda: announcer.last_sign)
 
 
 def background(
@@ -32,6 +44,7 @@ def background(
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
         Upkeep(engine),
+        Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),
         *intakes(engine, publisher, settings),
     ]

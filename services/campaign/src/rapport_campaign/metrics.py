@@ -50,6 +50,16 @@ UNOPENED = Gauge(
     "rapport_sender_keys_unopened",
     "Keys of sender domains that no key of RAPPORT_SIGNING_KEYS opens: their mails go unsigned.",
 )
+SENDER_DOMAINS = Gauge(
+    "rapport_sender_domains",
+    "Domains that were verified: their record was not seen at the last look (missed), or is gone.",
+    ["state"],
+)
+LOOKS = Counter(
+    "rapport_sender_domain_looks_total",
+    "Looks of our own at records of sender domains, by whether the domain's key was seen.",
+    ["result"],
+)
 TRACKED = Counter(
     "rapport_tracked_total",
     "Opens, clicks, unsubscribes and words on the page of preferences that were recorded.",
@@ -89,6 +99,28 @@ RETURNED = Counter(
     "rapport_returned_mails_total",
     "Mails that came back, by where from and whether they were about a message of ours.",
     ["source", "result"],
+)
+
+for _lane in ("to", "from"):
+    PACED.labels(_lane)
+POSTS = Counter(
+    "rapport_campaign_webhook_posts_total",
+    "Posts to webhooks about messages, by what came of them.",
+    ["outcome"],
+)
+POST_DURATION = Histogram(
+    "rapport_campaign_webhook_post_duration_seconds",
+    "Time until a receiver has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 15),
+)
+DELIVERIES = Gauge(
+    "rapport_campaign_webhook_deliveries",
+    "Posts to webhooks that wait, and those that were given up; looked at once a minute.",
+    ["state"],
+)
+WEBHOOKS_OFF = Gauge(
+    "rapport_campaign_webhooks_off",
+    "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
 
 for _lane in ("to", "from"):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from rapport_campaign.settings import Settings
-from rapport_campaign.store import keeping
+from rapport_campaign.store import keeping, posts
 from rapport_campaign.store.contacts import LONGEST_KEPT
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
@@ -13,6 +13,8 @@ ENTRIES_KEPT = timedelta(days=7)
 
 UNSEEN_KEPT = timedelta(days=7)
 """Items of inboxes that nobody is shown any more."""
+TASKS_KEPT = timedelta(days=90)
+"""Tasks of staff after they have expired, with what came of them."""
 # A file of codes goes when its job has read it; one whose job was cancelled, later.
 FILES_KEPT = timedelta(days=7)
 
@@ -31,7 +33,14 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("withheld", "at", LONGEST_KEPT),
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
+        Retention("task", "expires_at", TASKS_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
+        Retention(
+            "webhook_post",
+            "ended_at",
+            timedelta(days=settings.webhook_retention_days),
+            posts.clear,
+        ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
         KEPT,
     ]

@@ -18,7 +18,8 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome, moments
 from rapport_campaign.domain.model import Link
 from rapport_campaign.domain.parcels import INBOX
-from rapport_campaign.handlers import inbox, parcels
+from rapport_campaign.domain.tasks import TASKS
+from rapport_campaign.handlers import parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
@@ -203,10 +204,10 @@ class Sender:
         """
         try:
             async with self._engine.begin() as tx:
-                if group[1] == INBOX:
+                if group[1] == INBOX or group[1] in TASKS:
                     for job, _ in some:
                         page.begin(job.claimed.key)
-                    await inbox.put_all(tx, [parcels.item(group[0], one) for one in some])
+                    await parcels.keep(tx, group, some)
                     admission = None
                 else:
                     admission = await self._carriers.admit(tx, *group, len(some))

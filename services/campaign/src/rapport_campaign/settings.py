@@ -14,6 +14,7 @@ from rapport_campaign.domain.provider_keys import ProviderKeys
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
+from rapport_campaign.domain.webhook_keys import WebhookKeys
 from rapport_campaign.render.compose import Office
 from rapport_common.outside.addresses import Network, networks
 from rapport_common.settings import ProxiedSettings, PurposeKey, key_bytes
@@ -32,6 +33,9 @@ class Settings(ProxiedSettings):
         default="",
         description="Private networks (CIDR, comma separated) that providers and webhooks may be "
         "in; else none.",
+    )
+    webhook_retention_days: int = Field(
+        default=7, ge=1, le=90, description="Of posts to webhooks that were taken or given up."
     )
     dns_servers: str = Field(
         default="",
@@ -211,6 +215,10 @@ class Settings(ProxiedSettings):
     def provider_keys(self) -> ProviderKeys:
         """The keys under which secrets of accounts with providers are kept."""
         return ProviderKeys.read(self.signing_keys.get_secret_value())
+
+    def webhook_keys(self) -> WebhookKeys:
+        """The keys under which secrets of webhooks are kept."""
+        return WebhookKeys.read(self.signing_keys.get_secret_value())
 
     def own_networks(self) -> list[Network]:
         """The private networks that may be spoken to."""

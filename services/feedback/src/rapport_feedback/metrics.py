@@ -13,6 +13,11 @@ ANSWERS = Counter(
     "Answers sent by customers: recorded, revised, unchanged, or refused.",
     ["result"],
 )
+REPLIES = Counter(
+    "rapport_feedback_replies_total",
+    "Answers to mails: a case was opened, or went on, or had too many.",
+    ["result"],
+)
 CASES = Counter(
     "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
 )

@@ -36,6 +36,9 @@ class Settings(ServiceSettings):
     invitation_days: int = Field(default=30, ge=1, le=3650)
     answer_grace_minutes: int = Field(default=60, ge=0, description="A score may still change.")
     complaints_per_link: int = Field(default=10, ge=1, description="Bound of a public form.")
+    reply_cases: bool = Field(
+        default=True, description="Answers of people to mails open cases, or go on with theirs."
+    )
     acknowledge_business_hours: float = Field(default=8, gt=0, le=2000)
     resolve_days: int = Field(default=56, ge=1, le=3650)
     reopen_days: int = Field(default=90, ge=0, le=3650)

@@ -140,6 +140,24 @@ Table(
     UniqueConstraint("workspace", "number"),
     Index(None, "workspace", "state", "number"),
     Index(None, "workspace", "invitation_id"),
+    Index(None, "workspace", "email"),
+)
+
+# What customers have written by mail; `send_key` is of the mail that they answer.
+Table(
+    "case_message",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("case_id", Id, nullable=False),
+    Column("send_key", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
+    ),
+    Index(None, "workspace", "case_id"),
 )
 
 Table(

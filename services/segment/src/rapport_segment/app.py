@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.door import Bounds
+from rapport_common.outside.posting import Poster
 from rapport_common.settings import key_bytes
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
@@ -20,7 +21,6 @@ from rapport_segment.handlers.jobs import due_kinds, put_away, works
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.webhooks import Means
-from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings

@@ -18,15 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.outside import webhooks as rules
+from rapport_common.outside.posting import MOST_SECONDS, Poster
+from rapport_common.outside.room import ALL, EACH, Place, rooms
 from rapport_common.outside.signed_posts import signed
+from rapport_common.outside.webhooks import Answer, Verdict
 from rapport_segment import metrics
-from rapport_segment.domain import webhooks as rules
-from rapport_segment.domain.room import ALL, EACH, Place, rooms
 from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys
-from rapport_segment.domain.webhooks import Answer, Verdict
 from rapport_segment.handlers import delivering
 from rapport_segment.handlers.sealing import seal_anew, secrets_of
-from rapport_segment.posting import MOST_SECONDS, Poster
 from rapport_segment.store import deliveries
 from rapport_segment.store.deliveries import Delivery
 from rapport_segment.store.webhooks import Webhook

@@ -1,5 +1,6 @@
 """The record on `profile.activity`: an event as applied, and what it changed of its person."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -21,16 +22,24 @@ else:
     RawOrNone = msgspec.Raw
 
 
+PointState = Literal["ok", "bounced", "complained"]
+"""`bounced`: nothing arrives there any more; `complained`: the owner has called a message spam."""
+
+
 class ContactPoint(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An address at which the person can be reached now; former ones are identifiers only.
 
     `verified`: a trusted source said so. An unverified one gets nothing that holds the person's
-    data. Of a channel's points the newest stands first.
+    data. Of a channel's points the newest stands first. `state`: how it takes what is sent there,
+    since `state_at`, as an event of `state_by` (its message id) has shown.
     """
 
     channel: str
     value: str
     verified: bool = True
+    state: PointState = "ok"
+    state_at: datetime | None = None
+    state_by: str | None = None
 
 
 class SectionVersions(msgspec.Struct, frozen=True, gc=False, array_like=True):

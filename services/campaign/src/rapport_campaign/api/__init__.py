@@ -20,8 +20,14 @@ from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import suppression_routes
+from rapport_campaign.api.tasks import task_routes, task_writing_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
+from rapport_campaign.api.webhooks import (
+    webhook_reading_routes,
+    webhook_replay_routes,
+    webhook_routes,
+)
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
@@ -32,6 +38,7 @@ from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.handlers.webhooks import Means
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.settings import Settings
@@ -79,6 +86,8 @@ def routers(
         provider_routes(engine, carriers),
         texting_routes(engine),
         inbox_routes(engine, renderer.office),
+        task_routes(engine),
+        task_writing_routes(engine, tracker.publisher),
         inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
@@ -90,6 +99,9 @@ def routers(
         opt_in_routes(engine, opt_ins),
         opt_in_pages(engine, opt_ins, door),
         outcome_routes(engine),
+        webhook_routes(engine, Means(settings.webhook_keys(), settings.own_networks())),
+        webhook_replay_routes(engine),
+        webhook_reading_routes(engine),
         hook_routes(engine, settings),
         hook_addresses(taking, settings),
     ]

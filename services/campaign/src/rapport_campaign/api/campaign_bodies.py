@@ -30,7 +30,7 @@ from rapport_campaign.domain.sender_domains import domain_name
 Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY, strict=True)]
 Windows = Annotated[list[WindowBody], Field(max_length=MAX_WINDOWS)]
 CampaignChannel = Literal[
-    "email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"
+    "email", "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox", "phone", "store"
 ]
 _CAMPAIGN: JsonDict = {
     "name": "Thanks",

@@ -24,6 +24,7 @@ class ContentBody(BaseModel):
     `sms`: `text`, and `template` with `parameters` where the provider sends templates only. `push`
     and `web_push`: `title`, `text`, `url`, `parameters` for the app. `wechat` and `whatsapp`:
     `template`, `language`, `parameters`, `url`. `webhook`: `type`, `parameters`.
+    `phone` and `store`, tasks of staff: `text` (what to say), `title`, `url`, `parameters`.
     """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})

@@ -87,6 +87,8 @@ class ShownSenderDomain(BaseModel):
     records: list[ShownRecord]
     checked_at: datetime | None
     verified_at: datetime | None = Field(description="for the first time")
+    misses: int = Field(description="so many daily looks one after the other have not seen it")
+    next_look_at: datetime | None
     created_at: datetime
     created_by: str
 
@@ -158,6 +160,8 @@ def _shown(one: SenderDomain, means: Means) -> ShownSenderDomain:
         records=[*(_key(one, key) for key in one.shown_keys), *_advised(one, means)],
         checked_at=one.checked_at,
         verified_at=one.verified_at,
+        misses=one.misses,
+        next_look_at=one.next_look_at,
         created_at=one.created_at,
         created_by=one.created_by,
     )

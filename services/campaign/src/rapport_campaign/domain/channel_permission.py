@@ -2,7 +2,8 @@
 
 A promotion by a number or a device needs its own yes: who has agreed to mails has not agreed to be
 called at night. A no to `all` holds everywhere. A webhook speaks to a program about somebody, and
-the inbox of an app is looked into by who has opened it: both need no address.
+the inbox of an app is looked into by who has opened it, and in a store somebody stands there: none
+needs an address. Numbers are told of for texts, and take calls; a yes to texts is none to calls.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from rapport_campaign.domain.permission import (
     no_to,
 )
 from rapport_campaign.domain.suppressions import Listings
+from rapport_campaign.domain.tasks import PHONE, STORE, STORE_WORD
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     is_channel,
@@ -46,18 +48,39 @@ NO_POINT = "no contact point of this channel"
 SUPPRESSED = "unsubscribed"
 WEBHOOK = "webhook"
 _GRANTED = "granted"
+_WITHOUT_ADDRESS = frozenset({WEBHOOK, INBOX, STORE})
 
 
 def points_of(state: State, channel: str) -> list[Address]:
     """A person's contact points of a channel, newest first, as they are compared."""
     found: dict[str, Address] = {}
     for point in state.contact_points:
-        if normal_channel(point.channel) != channel:
+        if not _reaches(normal_channel(point.channel), channel):
             continue
         one = Address(normal_contact_point(channel, point.value), point.verified)
         if one.value and (one.value not in found or one.verified):
             found[one.value] = one
     return list(found.values())
+
+
+def _reaches(of: str | None, channel: str) -> bool:
+    return of == channel or (channel == PHONE and of == "sms")
+
+
+def _in_person(
+    channel: str, profile_id: str, purpose: Purpose, said: Sequence[ConsentState]
+) -> Verdict:
+    """Staff speak to somebody who stands in the store, unless they were told not to."""
+    words = [one for one in said if normal_channel(one.channel) == STORE_WORD]
+    newest = max(words, key=lambda one: (one.at, one.state != _GRANTED), default=None)
+    if (
+        channel == STORE
+        and purpose == PROMOTION
+        and newest is not None
+        and newest.state != _GRANTED
+    ):
+        return Suppress(f"consent {newest.state}")
+    return Send(profile_id)
 
 
 def decide_by(
@@ -86,8 +109,8 @@ def decide_by(
         return Suppress(OBJECTED)
     if purpose == PROMOTION and state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
-    if channel in {WEBHOOK, INBOX}:
-        return Send(person.profile_id)
+    if channel in _WITHOUT_ADDRESS:
+        return _in_person(channel, person.profile_id, purpose, state.consent)
     points = points_of(state, channel)
     if not points:
         return Suppress(NO_POINT)

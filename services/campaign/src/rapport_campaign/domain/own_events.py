@@ -151,6 +151,23 @@ def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: 
     )
 
 
+def refused(
+    workspace: str, who: Identifier, task_id: str, said: Mapping[str, str], at: datetime
+) -> Event:
+    """Somebody has told staff that they want no more promotions by a channel.
+
+    `said`: contact_point, channel, actor.
+    """
+    return event(
+        workspace=workspace,
+        who=who,
+        name=CONSENT_UPDATED,
+        message_id=f"refused-{task_id}",
+        at=at,
+        properties={**said, "purpose": PROMOTION, "state": "withdrawn", "method": "task"},
+    )
+
+
 def stopped(workspace: str, number: str, mark: str, at: datetime) -> Event:
     """The owner of a phone number (E.164) has written that they want no more, in message `mark`."""
     return event(

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Channel = Literal["sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox"]
-"""All but `inbox`, which is our own, by a provider."""
+Channel = Literal[
+    "sms", "push", "web_push", "wechat", "whatsapp", "webhook", "inbox", "phone", "store"
+]
+"""By a provider, but `inbox`, which is our own; `phone` and `store` are tasks of staff."""
 
 INBOX: Channel = "inbox"
 

@@ -143,6 +143,9 @@ def _answer(parts: list[Part], mark: str) -> Report:
     subject = one_line(mail.shown("subject"))
     if _is_automatic(parts, subject):
         return Report("auto_replied", mark, text=subject)
+    # A copy has another way behind it, and the same id (RFC 5322, 3.6.4).
+    own_id = mail.header("message-id").strip()
+    mark = sha256(own_id.encode()).hexdigest() if own_id else mark
     return Report("replied", mark, text=subject, reply=_first_text(parts)[:MOST_REPLY])
 
 

@@ -13,12 +13,15 @@ from rapport_campaign.domain.parcels import (
     Templated,
     Text,
 )
+from rapport_campaign.domain.tasks import TASKS
 
 NEEDED: Mapping[Channel, str] = {
     "sms": "text",
     "push": "title",
     "web_push": "title",
     "inbox": "title",
+    "phone": "text",
+    "store": "text",
     "wechat": "template",
     "whatsapp": "template",
 }
@@ -41,7 +44,7 @@ def content_of(channel: Channel, parts: Mapping[str, str], values: Mapping[str, 
 
     if channel == "sms":
         return Text(part("text"), part("template"), values)
-    if channel in {"push", "web_push", INBOX}:
+    if channel in {"push", "web_push", INBOX, *TASKS}:
         return Notification(part("title"), part("text"), part("url"), values)
     if channel == "webhook":
         return Post(part("type") or "message", msgspec.json.encode(dict(values)))

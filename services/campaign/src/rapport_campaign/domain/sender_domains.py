@@ -26,6 +26,13 @@ MOST_DOMAINS = 100
 KEPT = timedelta(days=7)
 """So long the record of a former key stays: mails that it has signed are still on their way."""
 
+LOOK_AGAIN = timedelta(hours=24)
+LOOK_SOON = timedelta(hours=6)
+"""After a look that did not see the record of a verified domain."""
+MISSES = 3
+"""So many looks one after the other, and it is taken for gone."""
+_JITTER = 0.2
+
 _MAX_NAME = 253
 _MAX_SELECTOR = 24
 _MAX_DOMAIN = _MAX_NAME - len("._domainkey.") - _MAX_SELECTOR
@@ -58,7 +65,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SenderDomain:
-    """A domain of a workspace, in ASCII; `findings` are those of the last check, by name."""
+    """A domain of a workspace, in ASCII; `findings` are those of the last check, by name.
+
+    `misses`: so many looks of our own have not seen its record, since one has.
+    """
 
     workspace: str
     domain: str
@@ -70,6 +80,8 @@ class SenderDomain:
     reason: str | None = None
     checked_at: datetime | None = None
     verified_at: datetime | None = None
+    misses: int = 0
+    next_look_at: datetime | None = None
 
     @property
     def shown_keys(self) -> list[SenderKey]:
@@ -162,6 +174,31 @@ def checked(one: SenderDomain, findings: Mapping[str, Finding], now: datetime) -
     if heard is not None:
         return replace(after, state="failed", reason=heard.advice)
     return replace(after, reason=told[0].advice if told else None)
+
+
+def looked_again(
+    one: SenderDomain, findings: Mapping[str, Finding], now: datetime, chance: float
+) -> SenderDomain:
+    """The domain after a look of our own, at which nobody sits. `chance` (0 to 1) spreads the next.
+
+    Whose record is not there once may be moving to another name server: its mails go on signed
+    until `MISSES` looks have not seen it.
+    """
+    spread = 1 + _JITTER * (chance - 0.5)
+    after = replace(checked(one, findings, now), misses=0, next_look_at=now + LOOK_AGAIN * spread)
+    if (one.state, after.state) != ("verified", "failed"):
+        return after
+    misses = one.misses + 1
+    if misses >= MISSES:
+        return replace(after, misses=misses)
+    return replace(
+        one,
+        findings=dict(findings),
+        reason=after.reason,
+        checked_at=now,
+        misses=misses,
+        next_look_at=now + LOOK_SOON * spread,
+    )
 
 
 def _told(one: SenderDomain, findings: Mapping[str, Finding]) -> list[Finding]:

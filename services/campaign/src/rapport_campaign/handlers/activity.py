@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.asking import Asked, asked_of
 from rapport_campaign.domain.permission import objections_of
-from rapport_campaign.store import contacts, inbox, locks, objections, people
+from rapport_campaign.store import contacts, inbox, locks, objections, people, tasks
 from rapport_campaign.store.objections import Said
 from rapport_campaign.store.people import FOLLOWER
 from rapport_common import clock
@@ -50,6 +50,7 @@ async def _inherited(tx: AsyncConnection, told: Sequence[ProfileActivity]) -> No
     if merged:
         for (workspace, old), heir in (await people.resolve(tx, list(merged))).items():
             await inbox.inherit(tx, workspace, old, heir)
+            await tasks.inherit(tx, workspace, old, heir)
 
 
 def _heard(

@@ -17,7 +17,6 @@ from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
 from rapport_campaign.domain.model import (
     Campaign,
     Claimed,
-    Content,
     MessageKey,
     Person,
     Purpose,
@@ -36,9 +35,9 @@ from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.mail_paces import Paces
-from rapport_campaign.handlers.marking import marked
+from rapport_campaign.handlers.marking import job_of, marked
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
-from rapport_campaign.handlers.personal import Personal, chosen
+from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
 from rapport_campaign.handlers.throttling import within_pace
 from rapport_campaign.journal import Left
@@ -151,7 +150,10 @@ class Dispatcher:
         going = [one for one in going if one.key not in lacking]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
-        jobs = [_job(one, verdicts, persons, held, letters, personal) for one in going]
+        jobs = [
+            job_of(one, verdicts, persons, held, letters=letters, personal=personal)
+            for one in going
+        ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
     def _runnable(
@@ -373,26 +375,6 @@ def _as_answer(one: Result) -> tuple[Claimed, str, str | None, Outcome]:
     campaign = one.job.campaign
     sender = campaign.from_address if campaign else None
     return one.job.claimed, one.job.address, sender, one.outcome
-
-
-def _job(
-    one: Claimed,
-    verdicts: Mapping[str, Verdict],
-    persons: Mapping[MessageKey, Person],
-    held: Mapping[MessageKey, Campaign],
-    letters: Mapping[MessageKey, Content],
-    personal: Personal,
-) -> Job:
-    verdict, person = verdicts[one.send_key], persons.get(one.key)
-    return Job(
-        claimed=one,
-        address=verdict.address if isinstance(verdict, Send) else "",
-        state=person.state if person is not None else None,
-        campaign=held.get((one.workspace, one.campaign_id or "")),
-        content=letters.get(one.key),
-        language=personal.languages.get(one.key),
-        coupon=personal.coupons.get(one.key),
-    )
 
 
 def _sent_event(result: Result) -> tuple[Event, str | None]:

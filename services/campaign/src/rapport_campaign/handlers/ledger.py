@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.model import NewMessage
+from rapport_campaign.handlers.announcing import announce
 from rapport_campaign.store import ledger, people, plan
 from rapport_campaign.store.moves import Move
 from rapport_campaign.tables import SCHEMA
@@ -22,7 +23,8 @@ async def write_plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> lis
 
 
 async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
-    """Keep the totals and metrics of messages that have moved, and the ledger's left side.
+    """Keep the totals and metrics of messages that have moved, and the ledger's left side; what has
+    ended is told to webhooks.
 
     Last in a transaction: all writers share these rows.
     """
@@ -32,7 +34,8 @@ async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
         metrics.MESSAGES.labels(channel, after).inc(number)
         if after == "suppressed":
             metrics.SUPPRESSED.labels(reason).inc(number)
-    await ledger.add(tx, told)
+    listening = await ledger.add(tx, told)
+    await announce(tx, told, listening)
     new = sum(one.before is None for one in told)
     await add_tallies(tx, SCHEMA, {PLANNED_TALLY: new})
 

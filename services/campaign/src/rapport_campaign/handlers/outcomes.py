@@ -138,8 +138,8 @@ class Outcomes:
                     channel=sent.channel,
                 )
             )
-        await self._heed(tx, sent, address, report, now)
-        told = _event(sent, state, address, report, now)
+        then = await self._heed(tx, sent, address, report, now)
+        told = _event(sent, state, address, report, (now, then))
         events += [told] if told is not None else []
         await self._publisher.publish(tx, [(one, sent.traceparent) for one in events])
         return True
@@ -157,17 +157,18 @@ class Outcomes:
 
     async def _heed(
         self, tx: AsyncConnection, sent: Sent, address: str, report: Report, now: datetime
-    ) -> None:
+    ) -> Consequence | None:
         """What may not go on stands on the suppression list, from which an operator takes it."""
         policy = await store.policy(tx, sent.workspace)
         soft = await store.not_reached(tx, sent.workspace, address, policy.days)
         then = consequence(report, soft, policy)
         if then is None:
-            return
+            return None
         of_bounce = HARD_BOUNCE if report.grade == "hard" else SOFT_BOUNCES
         place = suppressions.Place(sent.channel, address, _LISTED_FOR[then])
         reason = COMPLAINT if then == "unwanted" else of_bounce
         await _list(tx, sent.workspace, place, reason, now)
+        return then
 
 
 async def _list(
@@ -191,8 +192,14 @@ def _kept(report: Report, source: Source, address: str, at: datetime) -> Kept:
 
 
 def _event(
-    sent: Sent, state: State | None, address: str, report: Report, at: datetime
+    sent: Sent,
+    state: State | None,
+    address: str,
+    report: Report,
+    seen: tuple[datetime, Consequence | None],
 ) -> Event | None:
+    """What is told of a report; `seen`: when, and what follows from it."""
+    at, then = seen
     is_mail = sent.channel == EMAIL_CHANNEL
     name = (_EVENTS if is_mail else _OTHER_EVENTS).get(report.kind)
     if name is None:
@@ -201,8 +208,11 @@ def _event(
         "contact_point": address,
         "channel": sent.channel,
         "class": report.grade or None,
+        # By it profile knows that the contact point is dead.
+        "consequence": then,
         "code": report.code or None,
         "text": (report.reply or report.text) or None,
+        "subject": (report.text or None) if report.kind == "replied" else None,
     }
     return own_events.event(
         workspace=sent.workspace,

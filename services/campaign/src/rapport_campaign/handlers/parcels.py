@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.inbox import InboxItem
 from rapport_campaign.domain.parcels import Channel, Notification, Parcel
 from rapport_campaign.domain.saying import content_of, lacking
+from rapport_campaign.domain.tasks import MAX_QUEUE, PHONE, TASKS, Task, lifetime, task_channel
+from rapport_campaign.handlers import inbox, tasks
 from rapport_campaign.handlers.carrying import Admission, Carried
 from rapport_campaign.handlers.dispatch import Result
 from rapport_campaign.render.compose import Job
@@ -58,6 +62,42 @@ def item(workspace: str, ready: Ready) -> InboxItem:
     now = clock.now()
     return InboxItem(
         workspace, item_id, parcel.address, told.title, told.body, now, told.url, told.data
+    )
+
+
+async def keep(tx: AsyncConnection, group: Group, some: Sequence[Ready]) -> None:
+    """Put what no provider carries where it is read: into inboxes, or before staff."""
+    workspace, channel = group
+    if channel in TASKS:
+        await tasks.put_all(tx, [task(workspace, channel, one) for one in some])
+    else:
+        await inbox.put_all(tx, [item(workspace, one) for one in some])
+
+
+def task(workspace: str, channel: str, ready: Ready) -> Task:
+    """What staff are asked to do by a message; its id is that of the message."""
+    job, parcel = ready
+    told = parcel.content
+    if not isinstance(told, Notification):
+        message = f"a task takes a Notification, not a {type(told).__name__}"
+        raise TypeError(message)
+    claimed, now = job.claimed, clock.now()
+    return Task(
+        workspace=workspace,
+        task_id=UUID(hex=parcel.message_id[:32]),
+        send_key=parcel.message_id,
+        channel=task_channel(channel),
+        purpose=claimed.purpose,
+        profile_id=claimed.profile_id,
+        campaign_id=claimed.campaign_id,
+        point=parcel.address if channel == PHONE else "",
+        queue=told.data.get("queue", "").strip()[:MAX_QUEUE],
+        title=told.title,
+        script=told.body,
+        url=told.url,
+        created_at=now,
+        due_at=now,
+        expires_at=now + lifetime(told.data.get("expires_hours", "")),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,6 +21,7 @@ from rapport_campaign.domain import records
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import (
     ALGORITHMS,
+    LOOK_AGAIN,
     MOST_DOMAINS,
     Algorithm,
     Finding,
@@ -29,6 +30,7 @@ from rapport_campaign.domain.sender_domains import (
     checked,
     dkim_name,
     domain_name,
+    looked_again,
     rotated,
 )
 from rapport_campaign.domain.signing_keys import SigningKeys, place_of
@@ -154,9 +156,26 @@ async def note(
 ) -> SenderDomain:
     """Let a look count: keys that are seen sign from now on."""
     found = await require(tx, workspace, domain, lock=True)
-    changed = checked(found, findings, clock.now())
+    now = clock.now()
+    changed = replace(checked(found, findings, now), misses=0, next_look_at=now + LOOK_AGAIN)
     await store.save(tx, changed)
     return changed
+
+
+async def note_look(
+    tx: AsyncConnection,
+    place: tuple[str, str],
+    findings: Mapping[str, Finding],
+    now: datetime,
+    chance: float,
+) -> tuple[SenderDomain, SenderDomain] | None:
+    """Let a look of our own count: the domain before and after it; None when it is gone."""
+    found = await store.find(tx, *place, lock=True)
+    if found is None:
+        return None
+    changed = looked_again(found, findings, now, chance)
+    await store.save(tx, changed)
+    return found, changed
 
 
 async def _texts(resolver: Resolver, name: str) -> list[str] | Finding:

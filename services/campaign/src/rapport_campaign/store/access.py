@@ -86,6 +86,22 @@ OUTCOMES = Rows(
     _OUTCOME,
     _MINE,
 )
+POSTS = Rows(
+    "campaign.webhook_post",
+    "what was told of messages to you to other systems of the shop, or waits to be",
+    "campaign.webhook_post t JOIN campaign.webhook w USING (workspace, webhook_id)",
+    {"post_id": "uuid"},
+    {"to": "w.url", **plain("body", "created_at", "ended_at")},
+    _MINE,
+)
+TASKS = Rows(
+    "campaign.task",
+    "what our staff were asked to tell you, by phone or in a store, and what came of it",
+    "campaign.task t",
+    {"task_id": "uuid"},
+    plain("channel", "point", "title", "script", "outcome", "note", "created_at", "ended_at"),
+    _MINE,
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -137,6 +153,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _reported(recogniser),
         ENTRIES,
         OBJECTIONS,
+        POSTS,
+        TASKS,
         CONTACTS,
         ANSWERS,
         _suppressed_addresses(recogniser),

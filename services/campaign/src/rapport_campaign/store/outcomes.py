@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.announcements import body_of, of_outcome, scopes
 from rapport_campaign.domain.outcomes import BouncePolicy, OutcomeClass, OutcomeKind, Source
 from rapport_campaign.store.tracking import Sent
 
@@ -67,12 +68,18 @@ async def whole_key(tx: AsyncConnection, workspace: str, half: str) -> str | Non
 
 async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
     """Keep what became of a message; False when just that was kept before."""
-    result = await tx.execute(
+    found = await tx.scalar(
         text(
-            "INSERT INTO campaign.outcome (workspace, send_key, kind, mark, grade, code, text, "
-            "source, campaign_id, profile_id, address, at) VALUES (:workspace, :send_key, :kind, "
-            ":mark, :grade, :code, :text, :source, CAST(:campaign_id AS uuid), :profile_id, "
-            ":address, :at) ON CONFLICT DO NOTHING"
+            "WITH kept AS (INSERT INTO campaign.outcome (workspace, send_key, kind, mark, grade, "
+            "code, text, source, campaign_id, profile_id, address, at) VALUES (:workspace, "
+            ":send_key, :kind, :mark, :grade, :code, :text, :source, CAST(:campaign_id AS uuid), "
+            ":profile_id, :address, :at) ON CONFLICT DO NOTHING RETURNING workspace), "
+            # Webhooks are told of it with it, at no statement more.
+            "told AS (INSERT INTO campaign.webhook_post (workspace, post_id, webhook_id, send_key, "
+            "profile_id, body) SELECT w.workspace, gen_random_uuid(), w.webhook_id, :send_key, "
+            ":profile_id, :body FROM kept JOIN campaign.webhook w "
+            "ON w.workspace = kept.workspace AND w.active AND :event = ANY(w.events) "
+            "AND w.scope = ANY(CAST(:scopes AS text[]))) SELECT count(*) FROM kept"
         ),
         {
             "workspace": sent.workspace,
@@ -87,9 +94,30 @@ async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
             "source": row.source,
             "address": row.address,
             "at": row.at,
+            "event": of_outcome(row.kind, row.grade) or "",
+            "scopes": list(scopes(sent.kind)),
+            "body": _body(sent, row),
         },
     )
-    return result.rowcount > 0
+    return bool(found)
+
+
+def _body(sent: Sent, row: Kept) -> str:
+    told = of_outcome(row.kind, row.grade)
+    if told is None:
+        return ""
+    # Without what a server or a person has said: it may name an address.
+    return body_of(
+        told,
+        row.at,
+        send_key=sent.send_key,
+        kind=sent.kind,
+        channel=sent.channel,
+        profile_id=sent.profile_id,
+        campaign_id=sent.campaign_id,
+        code=row.code if told in {"bounced", "complained"} else None,
+        **{"class": row.grade if told == "bounced" else None},
+    )
 
 
 async def retract(

@@ -79,6 +79,18 @@ INBOX = Found(
     "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
+POSTS = Found(
+    "campaign.webhook_post",
+    "DELETE FROM campaign.webhook_post WHERE ctid IN (SELECT ctid FROM campaign.webhook_post "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.webhook_post WHERE {_OF_THEM}",
+)
+TASKS = Found(
+    "campaign.task",
+    "DELETE FROM campaign.task WHERE ctid IN (SELECT ctid FROM campaign.task "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.task WHERE {_OF_THEM}",
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -115,6 +127,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         ANSWERS,
         _suppressed_addresses(recogniser),
         INBOX,
+        POSTS,
+        TASKS,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from rapport_campaign.domain.sender_domains import Algorithm, Finding, SenderDom
 
 _COLUMNS = (
     "workspace, domain, state, reason, findings::text AS findings, created_at, created_by, "
-    "checked_at, verified_at"
+    "checked_at, verified_at, misses, next_look_at"
 )
 _KEY = "selector, algorithm, public, private, state, created_at, ended_at"
 _OF = "workspace = :workspace AND domain = :domain"
@@ -100,7 +101,8 @@ async def save(tx: AsyncConnection, one: SenderDomain) -> None:
         text(
             "UPDATE campaign.sender_domain SET state = :state, reason = :reason, "
             "findings = CAST(:findings AS json), checked_at = :checked_at, "
-            f"verified_at = :verified_at WHERE {_OF}"
+            "verified_at = :verified_at, misses = :misses, next_look_at = :next_look_at "
+            f"WHERE {_OF}"
         ),
         {
             "workspace": one.workspace,
@@ -110,6 +112,8 @@ async def save(tx: AsyncConnection, one: SenderDomain) -> None:
             "findings": msgspec.json.encode(one.findings).decode(),
             "checked_at": one.checked_at,
             "verified_at": one.verified_at,
+            "misses": one.misses,
+            "next_look_at": one.next_look_at,
         },
     )
     await tx.execute(
@@ -117,6 +121,41 @@ async def save(tx: AsyncConnection, one: SenderDomain) -> None:
         {"workspace": one.workspace, "domain": one.domain},
     )
     await _add_keys(tx, one, one.keys)
+
+
+async def due(
+    tx: AsyncConnection, now: datetime, until: datetime, limit: int
+) -> list[tuple[str, str]]:
+    """(workspace, domain) that were checked once and are to be looked at again; nobody else does so
+    before `until`.
+    """
+    rows = await tx.execute(
+        text(
+            "UPDATE campaign.sender_domain d SET next_look_at = :until FROM ("
+            "SELECT workspace, domain FROM campaign.sender_domain WHERE state <> 'unchecked' "
+            "AND (next_look_at IS NULL OR next_look_at <= :now) "
+            "ORDER BY next_look_at NULLS FIRST LIMIT :limit FOR UPDATE SKIP LOCKED) AS chosen "
+            "WHERE d.workspace = chosen.workspace AND d.domain = chosen.domain "
+            "RETURNING d.workspace, d.domain"
+        ),
+        {"now": now, "until": until, "limit": limit},
+    )
+    return [(row.workspace, row.domain) for row in rows]
+
+
+async def counts(tx: AsyncConnection) -> tuple[int, int]:
+    """How many verified domains were not seen at the last look, and how many were verified and are
+    gone.
+    """
+    rows = await tx.execute(
+        text(
+            "SELECT count(*) FILTER (WHERE state = 'verified' AND misses > 0), "
+            "count(*) FILTER (WHERE state = 'failed' AND verified_at IS NOT NULL) "
+            "FROM campaign.sender_domain"
+        )
+    )
+    missed, gone = rows.one()
+    return missed, gone
 
 
 async def remove(tx: AsyncConnection, workspace: str, domain: str) -> bool:

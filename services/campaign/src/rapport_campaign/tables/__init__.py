@@ -13,7 +13,9 @@ from rapport_campaign.tables import (
     permission,
     providers,
     sender_domains,
+    tasks,
     templates,
+    webhooks,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -33,5 +35,7 @@ __all__ = [
     "permission",
     "providers",
     "sender_domains",
+    "tasks",
     "templates",
+    "webhooks",
 ]

@@ -1,6 +1,15 @@
 """Domains that mails come from, and their keys."""
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKeyConstraint, Table, Text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 
 from rapport_campaign.tables.schema import METADATA, SCHEMA, Instant
 
@@ -17,6 +26,9 @@ Table(
     Column("created_by", Text, nullable=False),
     Column("checked_at", Instant),
     Column("verified_at", Instant),
+    # Looks of our own: so many have not seen the record, and when the next is due.
+    Column("misses", Integer, nullable=False, server_default=text("0")),
+    Column("next_look_at", Instant),
     CheckConstraint("state IN ('unchecked', 'verified', 'failed')", name="state"),
 )
 

@@ -17,6 +17,11 @@ from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
 
 
+def cases_of(publisher: Publisher, settings: Settings) -> Cases:
+    """The use cases of complaints, with the settings put in."""
+    return Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+
+
 def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> list[APIRouter]:
     """All routes of this service, over the use cases with the settings put in."""
     surveys = Surveys(
@@ -25,7 +30,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         lifetime=timedelta(days=settings.invitation_days),
         grace=timedelta(minutes=settings.answer_grace_minutes),
     )
-    cases = Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+    cases = cases_of(publisher, settings)
     return [
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),

@@ -22,6 +22,7 @@ from rapport_feedback.api.models import (
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import State
 from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.store import case_messages
 from rapport_feedback.store import cases as case_store
 from rapport_feedback.tables import SCHEMA
 
@@ -88,8 +89,9 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
         now = clock.now()
         async with engine.begin() as tx:
             found, steps, missed = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
+            written = await case_messages.of_case(tx, caller.workspace, found.case_id)
         allowed = rules.allowed_from(found.case, cases.levels, now)
-        return CaseWithHistory.told(found, steps, missed, allowed, now)
+        return CaseWithHistory.told(found, (steps, missed, written), allowed, now)
 
     @router.post("/{case_id}/state")
     async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:

@@ -22,6 +22,7 @@ from rapport_feedback.domain.cases import Breach, Clock, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
+from rapport_feedback.store.case_messages import Message
 
 
 def _address(value: str) -> str:
@@ -234,28 +235,51 @@ class BreachView(BaseModel):
     at: datetime
 
 
+class CaseMessageView(BaseModel):
+    """What the customer has written by mail, as an answer to the message `in_reply_to`."""
+
+    id: str
+    at: datetime
+    in_reply_to: str = Field(description="campaign shows it: GET /v1/messages/{id}")
+    subject: str
+    body: str
+
+    @classmethod
+    def of(cls, one: Message) -> Self:
+        """A message as staff see it."""
+        return cls(
+            id=one.message_id,
+            at=one.at,
+            in_reply_to=one.send_key,
+            subject=one.subject,
+            body=one.body,
+        )
+
+
 class CaseWithHistory(CaseView):
     """A case, what may follow, and how it came to be as it is, oldest step first."""
 
     allowed: list[State]
     history: list[StepView]
     breaches: list[BreachView]
+    messages: list[CaseMessageView]
 
     @classmethod
     def told(
         cls,
         one: Complaint,
-        steps: list[Step],
-        breaches: list[Breach],
+        kept: tuple[list[Step], list[Breach], list[Message]],
         allowed: frozenset[State],
         now: datetime,
     ) -> Self:
-        """A case with its history and the limits it has missed."""
+        """A case with its history, the limits it has missed, and what was written."""
+        steps, breaches, messages = kept
         return cls(
             **CaseView.of(one, now).model_dump(),
             allowed=sorted(allowed),
             history=[StepView.model_validate(step) for step in steps],
             breaches=[BreachView.model_validate(breach) for breach in breaches],
+            messages=[CaseMessageView.of(message) for message in messages],
         )
 
 

@@ -35,6 +35,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _comments(recogniser),
         _cases(recogniser),
         _steps(recogniser),
+        _messages(recogniser),
         *aside_parts(SCHEMA, recogniser),
     ]
 
@@ -143,6 +144,27 @@ def _steps(recogniser: Recogniser) -> Part:
         "feedback.case_event t JOIN feedback.complaint c USING (workspace, case_id)",
         {"case_id": "uuid", "step": "integer"},
         {"number": "c.number", **_WHO, **plain("at", "to_state", "note")},
+        _ALL,
+        _WORKSPACE,
+        choose=choose,
+    )
+
+
+def _messages(recogniser: Recogniser) -> Part:
+    mentions = _mentions(recogniser, "subject", "body")
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if _is_theirs(row, who, recogniser):
+            yield {name: row[name] for name in ("number", "at", "message", "subject", "body")}
+        else:
+            yield from mentions(row, who)
+
+    return Rows(
+        "feedback.case_message",
+        "what you wrote to us by mail, and what others wrote of you, without who they are",
+        "feedback.case_message t JOIN feedback.complaint c USING (workspace, case_id)",
+        {"message_id": "text"},
+        {"number": "c.number", **_WHO, "message": "t.send_key", **plain("at", "subject", "body")},
         _ALL,
         _WORKSPACE,
         choose=choose,

@@ -48,10 +48,12 @@ BLANK_CASE = (
     "step = step + CASE WHEN state = 'closed' THEN 0 ELSE 1 END, "
     "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed'"
 )
+DROP_MESSAGES = "DELETE FROM feedback.case_message"
 BLANK_NOTES = "UPDATE feedback.case_event SET note = ''"
 _OF_CASE = "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
 _BLANK_CASE = text(f"{BLANK_CASE} {_OF_CASE}")
 _BLANK_NOTES = text(f"{BLANK_NOTES} {_OF_CASE}")
+_DROP_MESSAGES = text(f"{DROP_MESSAGES} {_OF_CASE}")
 _STOP_CLOCKS = text("DELETE FROM feedback.due WHERE workspace = :workspace AND key = :case")
 
 
@@ -63,6 +65,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _invitations(recogniser),
         _cases(recogniser),
         _notes(recogniser),
+        _messages(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]
@@ -126,7 +129,7 @@ def _cases(recogniser: Recogniser) -> Sweep:
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             case = {"workspace": who.workspace, "case": row[0]}
-            for statement in (_CLOSE, _BLANK_CASE, _BLANK_NOTES, _STOP_CLOCKS):
+            for statement in (_CLOSE, _BLANK_CASE, _BLANK_NOTES, _DROP_MESSAGES, _STOP_CLOCKS):
                 await tx.execute(statement, case)
 
     return Read(
@@ -151,5 +154,19 @@ def _notes(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("UPDATE feedback.case_event SET note = ''", key),
         where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _messages(recogniser: Recogniser) -> Sweep:
+    """What others wrote of the person by mail."""
+    key = {"message_id": "text"}
+    return Read(
+        "feedback.case_message",
+        key,
+        ("subject", "body"),
+        recogniser,
+        changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
+        where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
         names=AND_AT,
     )

@@ -7,6 +7,7 @@ from rapport_profile.api.access import access_routes
 from rapport_profile.api.computed_traits import computed_routes
 from rapport_profile.api.consent_rules import consent_rules_routes
 from rapport_profile.api.consents import consent_routes
+from rapport_profile.api.contact_points import contact_point_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
@@ -38,6 +39,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
     return [
         computed_routes(engine),
         consent_routes(engine, hands.arrivals, hands.publisher),
+        contact_point_routes(engine, ids),
         decision_routes(engine, ids),
         privacy_routes(engine, ids, hands.erasing),
         access_routes(engine, ids, hands.accessing),

@@ -14,13 +14,14 @@ from decimal import Decimal
 import msgspec
 
 from rapport_common.events.profile import ComputedState, ConsentState
-from rapport_profile.domain import bounds, rectifications, sections
+from rapport_profile.domain import bounds, point_states, rectifications, sections
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.cases import Case, put_case
 from rapport_profile.domain.consent_rules import judged_anew
 from rapport_profile.domain.consents import Consent, Subject, consent_state, consent_worth
 from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
+from rapport_profile.domain.point_states import Standing, with_states
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.rectifications import Rectified, reach_right, traits_right
 from rapport_profile.domain.restraints import Restrained, hear, keep_newest
@@ -42,7 +43,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
     `orders` and `revenue` are the totals; `purchases` are the newest orders by id, and the two
     times are of the orders that are not among those. `refunds` name no order. Consent keys are
     (channel, purpose, point) JSON. `hidden` counts what `trim` took out. `traits` and `reach` are
-    what was said; `rectified` lies over them, see `known_traits` and `contact_points`.
+    what was said; `rectified` and `standings` (by contact point) lie over them.
     """
 
     events: int = 0
@@ -60,6 +61,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
     purchases: dict[str, Order] = {}
     refunds: dict[str, Decimal] = {}
     reach: dict[str, Reach] = {}
+    standings: dict[str, Standing] = {}
     hidden_traits: list[int] = []
     hidden_consents: list[int] = []
 
@@ -73,6 +75,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         """
         changed = sections.COMPUTED
         self.events += 1
+        if told.standing is not None:
+            changed |= self._take_standing(*told.standing)
         if told.restraint is not None:
             return changed | hear(self.restraints, dict([told.restraint]))
         if told.rectified is not None:
@@ -107,6 +111,11 @@ class Fold(msgspec.Struct, omit_defaults=True):
             if now is not known and (known is None or bytes(known.value) != bytes(now.value)):
                 changed = sections.TRAITS
         return changed
+
+    def _take_standing(self, point: str, said: Standing) -> int:
+        before = self.contact_points()
+        point_states.hear(self.standings, {point: said})
+        return 0 if self.contact_points() == before else sections.CONTACT_POINTS
 
     def _put_right(self, name: str, said: Rectified) -> int:
         traits, points = bytes(self.visible_traits()), as_told(self.contact_points())
@@ -211,6 +220,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
                 self.purchases[order_id] = order
         hear(self.restraints, other.restraints)
         rectifications.hear(self.rectified, other.rectified)
+        point_states.hear(self.standings, other.standings)
         self._take_consents(other.consents)
         self._take_reach(other.reach)
         if other.hidden_traits:
@@ -241,6 +251,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         self._trim_orders()
         keep_newest(self.restraints)
         rectifications.keep_newest(self.rectified)
+        point_states.keep_newest(self.standings)
 
     @property
     def hides_nothing(self) -> bool:
@@ -367,7 +378,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def contact_points(self) -> list[Point]:
         """Where the person is reached now, see `current_points`."""
-        return current_points(reach_right(self.reach, self.rectified))
+        points = current_points(reach_right(self.reach, self.rectified))
+        return with_states(points, self.standings)
 
     def consent_states(self) -> list[ConsentState]:
         """What holds per contact point, channel and purpose, in a fixed order."""

@@ -16,6 +16,7 @@ from rapport_profile.domain.stamps import OWN_SOURCE
 SOURCE = OWN_SOURCE
 EXPIRED = "Consent Expired"
 RESTRAINED, RELEASED = "Restraint Set", "Restraint Lifted"
+POINT_CLEARED = "Contact Point Cleared"
 PUT_RIGHT, NO_LONGER_RIGHT = "Rectification Set", "Rectification Lifted"
 
 
@@ -29,6 +30,16 @@ def noted(
     """A word that an operator has noted; what has no value is left out."""
     told = {name: value for name, value in said.items() if value is not None}
     return _event(workspace, who, (CONSENT_UPDATED, message_id), at, told)
+
+
+def cleared(
+    workspace: str, who: Identifier, message_id: str, at: datetime, said: Mapping[str, str]
+) -> Event:
+    """A contact point takes messages again, as an operator knows.
+
+    `said`: channel, contact_point, reason and operator.
+    """
+    return _event(workspace, who, (POINT_CLEARED, message_id), at, said)
 
 
 def expired(

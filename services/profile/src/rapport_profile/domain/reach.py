@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rapport_common.events.activity import ContactPoint
+from rapport_common.events.activity import ContactPoint, PointState
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import (
     BY_PHONE,
@@ -34,12 +34,18 @@ _text = msgspec.json.Decoder(str | int | None)
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """An address that holds, see `ContactPoint`; `at` is when it was last told of."""
+    """An address that holds, see `ContactPoint`; `at` is when it was last told of.
+
+    `state` is laid over it, see `point_states`.
+    """
 
     channel: str
     value: str
     at: datetime
     verified: bool = True
+    state: PointState = "ok"
+    state_at: datetime | None = None
+    state_by: str | None = None
 
 
 class Told(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -191,7 +197,15 @@ def current_points(reach: Mapping[str, Reach]) -> list[Point]:
 def as_told(points: list[Point]) -> list[ContactPoint]:
     """Points as they are published."""
     return [
-        ContactPoint(channel=one.channel, value=one.value, verified=one.verified) for one in points
+        ContactPoint(
+            channel=one.channel,
+            value=one.value,
+            verified=one.verified,
+            state=one.state,
+            state_at=one.state_at,
+            state_by=one.state_by,
+        )
+        for one in points
     ]
 
 

@@ -19,6 +19,7 @@ from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.orders import Statement, statement
+from rapport_profile.domain.point_states import Standing, standing_said
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.rectifications import Rectified, rectification_said
 from rapport_profile.domain.restraints import Restrained, restraint_said
@@ -40,7 +41,8 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
 
     `consent` is (key of the subject, what was said), `case` (id, whether it is open now, the
     number of the step),
-    `restraint` and `rectified` (id, what was said of it). `unseen`: the person did nothing.
+    `restraint` and `rectified` (id, what was said of it), `standing` (contact point, how it is).
+    `unseen`: the person did nothing.
     """
 
     at: datetime
@@ -52,6 +54,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     case: tuple[str, bool, int] | None = None
     restraint: tuple[str, Restrained] | None = None
     rectified: tuple[str, Rectified] | None = None
+    standing: tuple[str, Standing] | None = None
     unseen: bool = False
 
 
@@ -71,12 +74,16 @@ def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
         is_word = event.name == CONSENT_UPDATED
         said = word_said(event, judge.consents) if is_word else end_told(event)
         consent = None if said is None else (consent_key(said[0]), said[1])
-        return Telling(at, stamp, reach=reach, consent=consent, unseen=not is_word)
+        standing = standing_said(event)
+        return Telling(
+            at, stamp, reach=reach, consent=consent, standing=standing, unseen=not is_word
+        )
     restraint, rectified = restraint_said(event), rectification_said(event, judge.traits)
     if restraint is not None or rectified is not None:
         return Telling(at, stamp, restraint=restraint, rectified=rectified, unseen=True)
     unseen = event.name in UNSEEN_EVENTS or is_by_machine(event)
-    return Telling(at, stamp, reach=reach, case=_case(event), unseen=unseen)
+    standing = standing_said(event)
+    return Telling(at, stamp, reach=reach, case=_case(event), standing=standing, unseen=unseen)
 
 
 def is_by_machine(event: Event) -> bool:

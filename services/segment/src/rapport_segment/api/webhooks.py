@@ -11,10 +11,10 @@ from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.outside.addresses import MAX_URL
+from rapport_common.outside.webhooks import message_id
 from rapport_common.paging import Listed, Paging
 from rapport_common.routes import Router
 from rapport_segment.api.callers import Reader, Writer
-from rapport_segment.domain.webhooks import message_id
 from rapport_segment.handlers import webhooks
 from rapport_segment.handlers.webhooks import Means
 from rapport_segment.store import deliveries

@@ -20,6 +20,7 @@ from rapport_common.events.contact import ANY_CHANNEL, BY_PHONE, normal_contact_
 from rapport_common.events.profile import ConsentState
 from rapport_segment.domain.values import instant
 
+DEAD = "bounced"
 PHONES = "phone"
 """All channels that go by phone numbers have their places under this name."""
 
@@ -44,13 +45,16 @@ def _storable(text: str) -> str:
 
 
 def places_by_channel(told: Iterable[ContactPoint]) -> dict[str, dict[str, list[str]]]:
-    """`all` and `verified` places by channel, in normal form."""
+    """`all` and `verified` places by channel, in normal form.
+
+    Where nothing arrives any more nobody is reached: such a place is verified no longer.
+    """
     found: dict[str, dict[str, list[str]]] = {}
     for one in told:
         channel = normal_channel(one.channel) or one.channel
         known = found.setdefault(_storable(place_of(channel)), {"all": [], "verified": []})
         value = _storable(normal_contact_point(channel, one.value))
-        for name, counts in (("all", True), ("verified", one.verified)):
+        for name, counts in (("all", True), ("verified", one.verified and one.state != DEAD)):
             if counts and value not in known[name]:
                 known[name].append(value)
     return found

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.membership import Membership
-from rapport_segment.domain.webhooks import Answer, Verdict, after_failure, verdict
+from rapport_common.outside.webhooks import Answer, Verdict, after_failure, verdict
 from rapport_segment.store import deliveries, webhooks
 from rapport_segment.store.deliveries import Delivery
 from rapport_segment.store.webhooks import Webhook

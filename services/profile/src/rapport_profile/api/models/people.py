@@ -25,7 +25,10 @@ class Profile(BaseModel):
     traits: dict[str, Any]
     computed: dict[str, Any]
     consent: list[dict[str, Any]]
-    contact_points: list[dict[str, Any]] = Field(description="at which the person is reached now")
+    contact_points: list[dict[str, Any]] = Field(
+        description="at which the person is reached now; `state` (bounced, complained), "
+        "`state_at` and `state_by` of those that are not ok"
+    )
     restraints: list[str] = Field(
         default_factory=list,
         description="what is not to be done with their data: processing, marketing, profiling",

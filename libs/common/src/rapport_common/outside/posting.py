@@ -15,7 +15,7 @@ import httpx
 
 from rapport_common.outside.addresses import Network
 from rapport_common.outside.connecting import ForbiddenAddressError, Guarded
-from rapport_segment.domain.webhooks import Answer
+from rapport_common.outside.webhooks import Answer
 
 CONNECT_SECONDS = 5.0
 MOST_SECONDS = 15.0

@@ -1,13 +1,13 @@
 """How fast mails go to a provider, and how many a new sender domain sends: rules and lanes.
 
-Revision: 0027, follows 0024.
+Revision: 0026, follows 0025.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

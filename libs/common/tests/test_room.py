@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_segment.domain.room import ALL, EACH, OF_A_WORKSPACE, Place, rooms
+from rapport_common.outside.room import ALL, EACH, OF_A_WORKSPACE, Place, rooms
 
 PLACES = st.tuples(st.sampled_from("abcdefg"), st.integers(1, 8).map(lambda n: UUID(int=n)))
 WANTED = st.dictionaries(PLACES, st.integers(1, EACH), max_size=40)
