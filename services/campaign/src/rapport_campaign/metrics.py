@@ -100,9 +100,6 @@ RETURNED = Counter(
     "Mails that came back, by where from and whether they were about a message of ours.",
     ["source", "result"],
 )
-
-for _lane in ("to", "from"):
-    PACED.labels(_lane)
 POSTS = Counter(
     "rapport_campaign_webhook_posts_total",
     "Posts to webhooks about messages, by what came of them.",
