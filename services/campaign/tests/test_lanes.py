@@ -126,6 +126,8 @@ def test_as_many_are_let_go_as_slots_come_each_at_its_own() -> None:
     assert coming(lane, standing, NOON, 0) == [1.0, 2.0]
     assert coming(lane, standing, NOON, 1) == [2.0]
     assert coming(lane, standing, NOON - 2 * AHEAD, 0) == []
+    # At half its pace they are two seconds apart.
+    assert coming(lane, slowed(Standing(), BOUNDS, NOON), NOON, 0) == [0.0, 1.0]
     assert coming(Lane(name="a", throttle=Throttle(61), at_once=1), standing, NOON, 0) == [1.0, 2.0]
     waves = coming(Lane(name="a", at_once=2), Standing(), NOON, 1)
     assert waves == [0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]
