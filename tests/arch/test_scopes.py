@@ -5,7 +5,9 @@ from pathlib import Path
 
 from rapport_cli.tokens import SCOPES
 
-ASKED = re.compile(r'operator\(\s*f?"([a-z{}]+(?::[a-z]+)?)"|"([a-z]+:(?:read|write))"')
+ASKED = re.compile(
+    r'(?:operator|caller\.require)\(\s*f?"([a-z{}]+(?::[a-z]+)?)"|"([a-z]+:(?:read|write))"'
+)
 
 
 def test_every_scope_that_is_asked_for_can_be_given(root: Path) -> None:

@@ -1,6 +1,8 @@
 """Every table belongs to its service's schema, and every key begins with the workspace."""
 
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from sqlalchemy import MetaData, Table
@@ -11,6 +13,7 @@ INFRASTRUCTURE = {
     *("outbox_batch", "outbox_refused", "relay_lease", "tally", "alembic_version", "live_message"),
     *("identity_key", "timeline_closing"),
 }
+ROOT = Path(__file__).parents[2]
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 
 
@@ -43,3 +46,12 @@ def test_foreign_keys_stay_inside_the_schema(service: str) -> None:
 def first_key_column(table: Table) -> str | None:
     columns = list(table.primary_key.columns)
     return columns[0].name if columns else None
+
+
+def test_a_cursor_of_another_list_is_no_error_of_the_database() -> None:
+    """A cursor's number may be as great as a bigint, whatever column it is compared with."""
+    narrow = re.compile(r"CAST\(:(after|before)\w* AS (int|integer|smallint)\)")
+    stores = [*ROOT.glob("services/*/src/*/store/*.py"), *ROOT.glob("libs/*/src/**/*.py")]
+    wrong = [path.name for path in stores if narrow.search(path.read_text())]
+    assert stores
+    assert not wrong, f"compare with a bigint: {', '.join(wrong)}"

@@ -1,11 +1,16 @@
 """What a run plans for whom, what is too late, and who of those told of late is meant: pure."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from pydantic import TypeAdapter
+from typing_extensions import override
 
+from rapport_campaign.api.broadcast_bodies import AudienceBody, KeptSchedule
 from rapport_campaign.domain.broadcasts import (
     PAST,
     TOO_LATE,
@@ -20,8 +25,9 @@ from rapport_campaign.domain.broadcasts import (
 from rapport_campaign.domain.model import Campaign, Claimed, Entry
 from rapport_campaign.domain.permission import Send, Suppress, Verdict, Wait
 from rapport_campaign.domain.planning import BEFORE_BACKUP, plan_entry
-from rapport_campaign.domain.schedules import Now
+from rapport_campaign.domain.schedules import Now, Recurring, following
 from rapport_campaign.domain.throttles import Throttle
+from rapport_campaign.handlers.segments import Arrivals
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND, MICRO = timedelta(seconds=1), timedelta(microseconds=1)
@@ -156,3 +162,36 @@ def test_nothing_is_sent_behind_its_time(
     verdicts = {"k": verdict}
     in_time([claimed], verdicts, NOON)
     assert verdicts == {"k": after}
+
+
+class Endless(Arrivals):
+    """Waits for segments that never come."""
+
+    def __init__(self) -> None:
+        nothing: Any = None
+        super().__init__(nothing, "", 0.01)
+        self.asked: list[str] = []
+
+    @override
+    async def wait_for(self, workspace: str, segment_id: str) -> None:
+        self.asked.append(segment_id)
+        await asyncio.Event().wait()
+
+
+async def test_sixty_segments_are_waited_for_no_longer_than_one() -> None:
+    arrivals = Endless()
+    await arrivals.wait_for_all("acme", map(str, range(60)))
+    assert arrivals.asked == ["0"]
+
+
+def test_a_segment_is_gone_through_once_however_often_it_is_named() -> None:
+    body = AudienceBody.model_validate({"any": ["a", "b", "a"], "except": ["c", "c"]})
+    assert body.audience() == Audience(any=("a", "b"), excluded=("c",))
+
+
+def test_a_schedule_in_a_zone_that_is_given_up_has_no_other_occurrence() -> None:
+    """And is shown as it is: one of them is not to break the list of all."""
+    kept = Recurring("0 9 * * *", "Atlantis/Poseidonis")
+    assert following(kept, datetime(2026, 1, 1, tzinfo=UTC)) is None
+    said = msgspec.to_builtins(kept)
+    assert TypeAdapter[Any](KeptSchedule).validate_python(said).timezone == kept.timezone

@@ -1,6 +1,7 @@
 """Broadcasts through the API, over a real database and mail server; loops are driven by hand."""
 
 import asyncio
+import base64
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -455,6 +456,7 @@ async def test_campaigns_are_not_what_broadcasts_are(cast: Broadcasts) -> None:
 
 WRONG: list[dict[str, Any]] = [
     {"schedule": {"kind": "at", "at": "0001-01-01T00:00:00Z"}},
+    {"schedule": {"kind": "at", "at": "2199-12-31T23:59:59-14:00"}},
     {"schedule": {"kind": "local", "local_at": "2026-12-24T09:00:00Z"}},
     {"schedule": {"kind": "recurring", "cron": "61 * * * *", "timezone": "UTC"}},
     {"schedule": {"kind": "recurring", "cron": "0 0 * * *", "timezone": "X"}},
@@ -500,3 +502,7 @@ async def test_what_is_over_is_not_scheduled_and_others_see_nothing(cast: Broadc
         for verb in ("schedule", "approve", "pause", "resume", "cancel", "again", "dry-runs"):
             assert (await cast.refused(broadcast, verb, other))[0] == 404, verb
     assert (await cast.all.client.get("/v1/broadcasts/x")).status_code == 404
+    # Of another list, with a number that is greater than any run's.
+    page = {"cursor": base64.urlsafe_b64encode(b"[1099511627776]").decode()}
+    answer = await cast.all.client.get(f"/v1/broadcasts/{broadcast}/runs", params=page)
+    assert answer.json() == {"items": [], "next": None}

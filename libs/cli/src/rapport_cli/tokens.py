@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCOPES = (
+    "campaigns:approve",
     "campaigns:read",
     "campaigns:write",
     "events:read",

@@ -61,7 +61,8 @@ class AudienceBody(BaseModel):
 
     def audience(self) -> Audience:
         """As it is kept."""
-        return Audience(tuple(self.any), tuple(self.every), tuple(self.excluded))
+        once = [tuple(dict.fromkeys(each)) for each in (self.any, self.every, self.excluded)]
+        return Audience(*once)
 
 
 class NowBody(BaseModel):
@@ -115,7 +116,9 @@ def _sound(body: "ScheduleBody") -> "ScheduleBody":
 
 
 ScheduleBody = NowBody | AtBody | LocalBody | RecurringBody
-SoundSchedule = Annotated[ScheduleBody, Field(discriminator="kind"), AfterValidator(_sound)]
+KeptSchedule = Annotated[ScheduleBody, Field(discriminator="kind")]
+"""As it is shown: what is kept is shown whatever has become of its zone since."""
+SoundSchedule = Annotated[KeptSchedule, AfterValidator(_sound)]
 
 
 class ThrottleBody(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import BaseModel, Field
 
-from rapport_campaign.api.broadcast_bodies import AudienceBody, SoundSchedule, ThrottleBody
+from rapport_campaign.api.broadcast_bodies import AudienceBody, KeptSchedule, ThrottleBody
 from rapport_campaign.domain.broadcasts import Audience, Broadcast, BroadcastState, Run, RunState
 from rapport_campaign.domain.model import STATES, Campaign, MessageState, Purpose
 from rapport_campaign.domain.schedules import Schedule
@@ -24,7 +24,7 @@ class BroadcastView(BaseModel):
     state: BroadcastState
     reason: str | None
     audience: AudienceBody
-    schedule: SoundSchedule
+    schedule: KeptSchedule
     throttle: ThrottleBody | None
     lateness_seconds: int
     joins_end_at: datetime | None

@@ -79,8 +79,7 @@ def _making(router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals
             edited_by=caller.subject,
             **body.sends(),
         )
-        for segment in broadcast.audience.named:
-            await arrivals.wait_for(caller.workspace, segment)
+        await arrivals.wait_for_all(caller.workspace, broadcast.audience.named)
         async with engine.begin() as tx:
             made = await once.earlier(
                 tx,
@@ -100,8 +99,8 @@ def _making(router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals
         async with engine.begin() as tx:
             await use.require(tx, caller.workspace, known_id(broadcast_id))
         await require_usable(renderer, says)
-        for segment in sends["audience"].named if "audience" in sends else ():
-            await arrivals.wait_for(caller.workspace, segment)
+        if "audience" in sends:
+            await arrivals.wait_for_all(caller.workspace, sends["audience"].named)
         place = (caller.workspace, known_id(broadcast_id))
         async with engine.begin() as tx:
             found = await use.change(tx, *place, says=says, sends=sends, by=caller.subject)

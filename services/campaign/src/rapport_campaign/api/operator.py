@@ -76,7 +76,13 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
-        """Change what the workspace allows; counts for every message not sent yet."""
+        """Change what the workspace allows; counts for every message not sent yet.
+
+        Whoever writes broadcasts does not lift what they need a second person for: that takes the
+        scope `campaigns:approve`.
+        """
+        if "broadcast_approval_above" in body.model_fields_set:
+            caller.require("campaigns:approve")
         given = body.model_dump(exclude_none=True)
         async with engine.begin() as tx:
             policy = await campaigns.change_policy(tx, caller.workspace, given, caller.subject)

@@ -35,6 +35,7 @@ TOO_LATE = "too late"
 CANCELLED = "cancelled"
 PAST = "local time past"
 UNAPPROVED = "it goes to more people than may be written to without an approval"
+NO_SEGMENT = "a segment of its audience is archived: nobody enters or leaves it any more"
 _MICRO = timedelta(microseconds=1)
 
 

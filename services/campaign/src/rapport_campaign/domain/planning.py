@@ -73,7 +73,8 @@ def _joining(
         return None
     lost = BEFORE_BACKUP if happened_before(began, restored_at) else None
     found = _message(campaign, entry, profile_id, lost, traceparent)
-    return replace(found, occasion=profile_id)
+    # Whoever came later has an instant of their own, behind which it may be too late.
+    return replace(found, occasion=profile_id, due_at=entry.at if entry.at > began else None)
 
 
 def plan_existing(

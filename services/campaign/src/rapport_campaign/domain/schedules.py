@@ -95,7 +95,11 @@ def following(schedule: Schedule, after: datetime) -> datetime | None:
     """The first occurrence behind an instant, in UTC; None when there is no other one."""
     if not isinstance(schedule, Recurring):
         return None
-    wall = after.astimezone(zones()[schedule.timezone])
+    zone = zones().get(schedule.timezone)
+    if zone is None:
+        # IANA has given it up since it was scheduled: nobody knows when it is.
+        return None
+    wall = after.astimezone(zone)
     instants = (found.astimezone(UTC) for found in CronSim(schedule.cron, wall))
     at = next((one for one in instants if one > after), None)
     ends_at = schedule.ends_at
@@ -126,7 +130,10 @@ def _instant(at: datetime, where: str) -> datetime:
     if at.tzinfo is None:
         raise ScheduleError(where, "an instant with its offset, such as 2026-12-24T09:00:00Z")
     _require_of_this_age(at, where)
-    return at.astimezone(UTC)
+    instant = at.astimezone(UTC)
+    # It is kept as this, and may be in another year than it was said to be.
+    _require_of_this_age(instant, where)
+    return instant
 
 
 def _require_of_this_age(at: datetime, where: str) -> None:

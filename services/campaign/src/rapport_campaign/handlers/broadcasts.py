@@ -18,7 +18,7 @@ from rapport_campaign.domain.model import Campaign, CampaignState
 from rapport_campaign.domain.schedules import At, Local, Recurring, begins_at, last_local
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import require_living
-from rapport_campaign.store import audiences, campaigns
+from rapport_campaign.store import audiences, campaigns, runs, segments
 from rapport_campaign.store import broadcasts as store
 from rapport_campaign.store.broadcasts import Act
 from rapport_common import clock, ids
@@ -45,6 +45,23 @@ async def saying(tx: AsyncConnection, broadcast: Broadcast) -> Campaign:
     return await operate.require(tx, broadcast.workspace, broadcast.broadcast_id)
 
 
+async def said_by(tx: AsyncConnection, broadcast: Broadcast, run_id: str) -> Campaign:
+    """The campaign that a run of it sends."""
+    return await operate.require(tx, broadcast.workspace, run_id)
+
+
+def place_of(broadcast: Broadcast) -> tuple[str, str]:
+    """Its workspace and its id."""
+    return broadcast.workspace, broadcast.broadcast_id
+
+
+async def archived_of(tx: AsyncConnection, broadcast: Broadcast) -> bool:
+    """Whether a segment of its audience has been archived: who is in it is of the past."""
+    keys = [(broadcast.workspace, one) for one in broadcast.audience.named]
+    known = await segments.find(tx, keys)
+    return any(one.archived_at is not None for one in known.values())
+
+
 async def create(tx: AsyncConnection, broadcast: Broadcast, campaign: Campaign) -> None:
     """Make a draft; `campaign` is what it says, under its id."""
     await _require_sound(tx, broadcast)
@@ -66,6 +83,8 @@ async def change(
     found = await require(tx, workspace, broadcast_id, lock=True)
     if found.state not in EDITABLE:
         raise _otherwise(found, "only what has not begun can be changed. Make a new one")
+    if sends:
+        await _require_planned(tx, found)
     changed = replace(found, **sends, edited_by=by, approved_by=None, reason=None)
     await _require_sound(tx, changed)
     if says:
@@ -104,19 +123,32 @@ async def approve(tx: AsyncConnection, workspace: str, broadcast_id: str, by: st
     if by == found.edited_by:
         message = f"{by} has edited it last: somebody else has to approve it."
         raise ForbiddenError(message, details={"edited_by": found.edited_by})
-    placed = await _placed(tx, replace(found, approved_by=by, reason=None), clock.now())
+    approved = replace(found, approved_by=by, reason=None)
+    if found.next_at is None:
+        placed = await _placed(tx, approved, clock.now())
+    else:
+        # It was held when this occurrence should have begun; it is begun if it is not too late.
+        placed = replace(approved, state="scheduled")
     await store.save(tx, placed)
     await note(tx, placed, by, "approved")
     return placed
 
 
-async def needs_approval(tx: AsyncConnection, broadcast: Broadcast, now: datetime) -> bool:
-    """Whether it goes to more people than may be written to without a second person's yes."""
+async def needs_approval(tx: AsyncConnection, broadcast: Broadcast, *instants: datetime) -> bool:
+    """Whether it goes to more people than may be written to without a second person's yes.
+
+    Counted at each of the instants. Of whoever comes later nobody knows how many there will be.
+    """
     above = await store.approval_above(tx, broadcast.workspace)
     if above is None or broadcast.approved_by is not None:
         return False
-    number = await audiences.count(tx, broadcast.workspace, broadcast.audience.any, now)
-    return number > above
+    if broadcast.joins_until is not None:
+        return True
+    for at in sorted(set(instants)):
+        number = await audiences.count(tx, broadcast.workspace, broadcast.audience.any, at)
+        if number > above:
+            return True
+    return False
 
 
 async def note(
@@ -159,6 +191,19 @@ async def _require_sound(tx: AsyncConnection, broadcast: Broadcast) -> None:
     if isinstance(broadcast.schedule, At) and broadcast.joins_until <= broadcast.schedule.at:
         message = "joins_end_at: an instant behind that of the schedule."
         raise InvalidRequestError(message, details={"field": "joins_end_at"})
+
+
+async def _require_planned(tx: AsyncConnection, broadcast: Broadcast) -> None:
+    """A run that is being planned would take over what was changed for the next in its middle."""
+    going = await runs.under_way(tx, *place_of(broadcast))
+    if all(run.planned for run in going):
+        return
+    run = next(run for run in going if not run.planned)
+    message = (
+        f"Run {run.number} of it is being planned: change to whom and when it goes once that has "
+        "been, or cancel it."
+    )
+    raise ConflictError(message, details={"run_id": run.run_id, "job_id": run.job})
 
 
 async def _require_segments(tx: AsyncConnection, workspace: str, audience: Audience) -> None:

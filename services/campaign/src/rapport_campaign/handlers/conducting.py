@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_campaign import metrics
 from rapport_campaign.domain.broadcasts import (
     CANCELLED,
+    NO_SEGMENT,
     UNAPPROVED,
     UNDER_WAY,
     Broadcast,
@@ -20,8 +21,16 @@ from rapport_campaign.domain.broadcasts import (
     missed,
 )
 from rapport_campaign.domain.model import CampaignState
-from rapport_campaign.domain.schedules import following
-from rapport_campaign.handlers.broadcasts import needs_approval, note, require, saying
+from rapport_campaign.domain.schedules import Recurring, following
+from rapport_campaign.handlers.broadcasts import (
+    archived_of,
+    needs_approval,
+    note,
+    place_of,
+    require,
+    said_by,
+    saying,
+)
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.reaching import copy_of
 from rapport_campaign.store import broadcasts, campaigns, locks, paces, plan, runs
@@ -39,6 +48,7 @@ ITSELF = "rapport"
 
 NOT_BEGUN = "something broke on our side when it should have begun; the log of campaign says what"
 AT_ONCE = 2000
+_NOT_AGAIN = ("awaiting_approval", "paused", "cancelled")
 _CAMPAIGN: dict[RunState, CampaignState] = {"paused": "paused"}
 
 
@@ -50,23 +60,43 @@ async def begin(
     Of several occurrences that were missed one is begun: the earliest, if it is not too late.
     """
     at = broadcast.next_at or now
-    if await needs_approval(tx, broadcast, now):
-        held = replace(broadcast, state="awaiting_approval", next_at=None, reason=UNAPPROVED)
-        await broadcasts.save(tx, held)
-        await note(tx, held, ITSELF, "held", reason=UNAPPROVED)
-        return held
     behind = replace(broadcast, next_at=following(broadcast.schedule, max(at, now)))
     why = missed(broadcast, at, now, restored_at)
     if why is None:
-        return await _run(tx, behind, at, now)
+        held = await _held(tx, broadcast, at, now)
+        return held or await _run(tx, behind, at, now)
     run = replace(_new(behind, at, now), state="cancelled", reason=why, ended_at=now)
     await runs.create(tx, run)
     return await _followed(tx, replace(behind, runs=run.number), run, "passed over")
 
 
+async def _held(
+    tx: AsyncConnection, broadcast: Broadcast, at: datetime, now: datetime
+) -> Broadcast | None:
+    """The broadcast, if something has come up since it was scheduled that it is not begun for."""
+    if await archived_of(tx, broadcast):
+        held = replace(broadcast, state="failed", next_at=None, reason=NO_SEGMENT)
+    elif await needs_approval(tx, broadcast, at, now):
+        # Of what repeats it is this occurrence that waits for a yes, and not the next.
+        waits = at if isinstance(broadcast.schedule, Recurring) else None
+        held = replace(broadcast, state="awaiting_approval", next_at=waits, reason=UNAPPROVED)
+    else:
+        return None
+    await broadcasts.save(tx, held)
+    action = "held" if held.state == "awaiting_approval" else "failed"
+    await note(tx, held, ITSELF, action, reason=held.reason)
+    return held
+
+
 async def again(tx: AsyncConnection, workspace: str, broadcast_id: str, by: str) -> Run:
-    """Begin a run for those to whom the newest run could not send; ConflictError for nobody."""
+    """Begin a run for those to whom the newest run could not send; ConflictError for nobody.
+
+    It says what that run said, whatever was changed since.
+    """
     found = await require(tx, workspace, broadcast_id, lock=True)
+    if found.state in _NOT_AGAIN:
+        message = f"Broadcast {broadcast_id} is {found.state}: nothing is sent by it."
+        raise ConflictError(message, details={"state": found.state})
     newest = await runs.listed(tx, workspace, broadcast_id, after=None, limit=1)
     if not newest or newest[0].ended_at is None:
         message = "Its newest run has not ended: those that fail are known then."
@@ -258,7 +288,8 @@ async def _run(
         await locks.own_segment(tx, broadcast.workspace, only)
     job = str(ids.uuid7())
     run = replace(_new(broadcast, at, now), again=again, job=job)
-    copy = copy_of(await saying(tx, broadcast), broadcast, run.run_id, at)
+    said = await (saying(tx, broadcast) if again is None else said_by(tx, broadcast, again))
+    copy = copy_of(said, broadcast, run.run_id, at)
     if again is not None:
         copy = replace(copy, segment_id="", joins_until=None)
     await campaigns.create(tx, copy)
@@ -279,8 +310,12 @@ def _new(broadcast: Broadcast, at: datetime, now: datetime) -> Run:
 async def _followed(
     tx: AsyncConnection, broadcast: Broadcast, run: Run, action: str, by: str = ITSELF
 ) -> Broadcast:
-    """The broadcast after something that its run did, written and noted."""
-    found = _mirrored(broadcast, run)
+    """The broadcast after something that its run did, written and noted.
+
+    It is not over before all of its runs are: a slow one may outlast the next.
+    """
+    others = [] if run.ended_at is None else await runs.under_way(tx, *place_of(broadcast))
+    found = _mirrored(broadcast, others[-1] if others else run)
     await broadcasts.save(tx, found)
     more = {} if run.reason is None else {"reason": run.reason}
     await note(tx, found, by, action, run_id=run.run_id, **more)
@@ -288,8 +323,9 @@ async def _followed(
 
 
 def _mirrored(broadcast: Broadcast, run: Run) -> Broadcast:
-    """What repeats waits for its next occurrence; all else is as its newest run is."""
-    if broadcast.next_at is not None and broadcast.state in {"scheduled", "paused"}:
+    """What repeats waits for its next occurrence, or a yes to it; all else is as its run is."""
+    waits = broadcast.next_at is not None and broadcast.state in {"scheduled", "paused"}
+    if waits or broadcast.state == "awaiting_approval":
         return broadcast
     return replace(broadcast, state=run.state, reason=run.reason)
 

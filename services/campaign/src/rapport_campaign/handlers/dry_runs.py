@@ -77,6 +77,9 @@ class DryRuns:
                     tx, broadcast, _like(broadcast, at), position, self._page
                 )
                 await self._ask(tx, job, broadcast, page.members, at)
+                if not page.rows:
+                    # What was found while the eraser went through the answers came behind it.
+                    await answers.forget(tx, job.workspace, job.id)
                 report = await answers.counts(tx, job.workspace, job.id)
             position = page.position
             done, found = page.rows, len(page.members)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.broadcasts import UNDER_WAY, Run
 from rapport_campaign.domain.explaining import Told, sentence
 from rapport_campaign.domain.facts import Facts
 from rapport_campaign.domain.lanes import is_parked
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.handlers.operate import require
 from rapport_campaign.store import explaining as store
-from rapport_campaign.store import people, withheld
+from rapport_campaign.store import people, runs, withheld
 from rapport_campaign.store.explaining import Row
 from rapport_common import clock
 from rapport_common.errors import NotFoundError
@@ -68,6 +69,8 @@ async def _answer(tx: AsyncConnection, workspace: str, row: Row) -> Answer:
 
 async def _unplanned(tx: AsyncConnection, campaign: Campaign, profile_id: str) -> str:
     """Why a campaign has planned nothing for somebody."""
+    if campaign.broadcast_id is not None:
+        return _not_meant(await runs.find(tx, campaign.workspace, campaign.campaign_id))
     if campaign.started_at is None:
         return "Nothing was planned for them: the campaign has not been started."
     stay = await store.stay(tx, campaign.workspace, campaign.segment_id, profile_id)
@@ -79,3 +82,19 @@ async def _unplanned(tx: AsyncConnection, campaign: Campaign, profile_id: str) -
             "started, and it is for those who come after that (include_existing)."
         )
     return "Nothing was planned for them yet; the campaign's job may still be at work."
+
+
+def _not_meant(run: Run | None) -> str:
+    """Why a run of a broadcast has planned nothing for somebody; None: it is no run."""
+    if run is None:
+        return (
+            "Nothing was planned for them: this is what a broadcast says; ask of one of its runs."
+        )
+    if run.again is not None:
+        return "Nothing was planned for them: it is for those whose message failed in another run."
+    if not run.planned and run.state in UNDER_WAY:
+        return "Nothing was planned for them yet: the run is still being planned."
+    at = run.at.isoformat(timespec="seconds")
+    if not run.planned:
+        return f"Nothing was planned for them: the run is {run.state} ({run.reason})."
+    return f"Nothing was planned for them: they were not in the broadcast's audience at {at}."

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.broadcasts import Audience, Broadcast, Member, Run
+from rapport_campaign.domain.broadcasts import Audience, Broadcast, Member, Run, plan_member
 from rapport_campaign.domain.contact_rules import USUAL
 from rapport_campaign.domain.model import Campaign, NewMessage, send_key
 from rapport_campaign.domain.schedules import Local, due_of
 from rapport_campaign.domain.zones import clock_of
-from rapport_campaign.store import audiences, contact_rules, people
+from rapport_campaign.store import audiences, broadcasts, contact_rules, people, runs
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,11 +37,13 @@ async def next_page(
         return await _failed(tx, run, position, limit)
     audience, number = broadcast.audience, int(position.get("segment", 0))
     after = str(position.get("after", ""))
-    # Who came behind the instant is told of as a newcomer, or was before there was a run.
-    at = run.at if broadcast.joins_until is None else max(run.at, run.began_at)
+    at = until = run.at
+    if broadcast.joins_until is not None:
+        # Who came behind the instant is told of as a newcomer, or was before there was a run.
+        until = max(at, min(run.began_at, broadcast.joins_until - timedelta(microseconds=1)))
     while number < len(audience.any):
         found = await audiences.stays(
-            tx, run.workspace, audience.any[number], at=at, after=after, limit=limit
+            tx, run.workspace, audience.any[number], at=at, until=until, after=after, limit=limit
         )
         if found:
             members = await _members(tx, run.workspace, audience, at, found)
@@ -136,9 +138,11 @@ async def first_times(
     wanted: Sequence[NewMessage | None],
     started: Mapping[tuple[str, str], Sequence[Campaign]],
 ) -> list[NewMessage]:
-    """What is to be planned; of a broadcast's run nobody gets a second one under another id."""
+    """What is to be planned; of a broadcast's run nobody gets a second one under another id, and
+    each is as late as those that the run has planned itself.
+    """
     of_runs = {
-        (one.workspace, one.campaign_id)
+        (one.workspace, one.campaign_id): one
         for each in started.values()
         for one in each
         if one.broadcast_id is not None
@@ -150,8 +154,37 @@ async def first_times(
         if run in of_runs:
             by_run.setdefault(run, []).append(one)
     again: set[str] = set()
+    timed: dict[str, NewMessage] = {}
     for (workspace, run_id), some in by_run.items():
         new = await new_ones(tx, run_id, workspace, [Member(one.profile_id) for one in some])
         fresh = {one.profile_id for one in new}
         again |= {one.send_key for one in some if one.profile_id not in fresh}
-    return [one for one in messages if one.send_key not in again]
+        told = [one for one in some if one.profile_id in fresh]
+        timed |= await _timed(tx, of_runs[workspace, run_id], told)
+    return [timed.get(one.send_key, one) for one in messages if one.send_key not in again]
+
+
+async def _timed(
+    tx: AsyncConnection, campaign: Campaign, told: Sequence[NewMessage]
+) -> dict[str, NewMessage]:
+    """By send key: messages to those whom a run is told of after it has begun, due at its time, or
+    (who came later) at theirs.
+    """
+    run = await runs.find(tx, campaign.workspace, campaign.campaign_id)
+    if run is None:
+        return {}
+    broadcast = await broadcasts.find(tx, run.workspace, run.broadcast_id)
+    if broadcast is None:
+        return {}
+    members = [Member(one.profile_id, one.needed_version) for one in told]
+    usual = await dues(tx, broadcast, run, members)
+    found: dict[str, NewMessage] = {}
+    for member, one in zip(members, told, strict=True):
+        due = one.due_at or usual[member.profile_id]
+        # Who is told of last has the last place: none is given away here, which would hold up all.
+        like = plan_member(campaign, member, due, slot=run.slots, broadcast=broadcast, run=run)
+        at = replace(one, due_at=like.due_at, late_at=like.late_at)
+        if one.state == "planned":
+            at = replace(at, state=like.state, reason=like.reason)
+        found.setdefault(one.send_key, at)
+    return found

@@ -1,7 +1,7 @@
 """Campaigns are on segments that there are: waiting for a new one, and refusing what is none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Self
 from uuid import UUID
@@ -78,6 +78,13 @@ class Arrivals:
 
         if can_be_an_id(segment_id) and not await is_known():
             await self._until(is_known)
+
+    async def wait_for_all(self, workspace: str, segment_ids: Iterable[str]) -> None:
+        """The same of several; all together take no longer than one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                for segment_id in segment_ids:
+                    await self.wait_for(workspace, segment_id)
 
     async def _until(self, is_known: Callable[[], Awaitable[bool]]) -> None:
         loop = asyncio.get_running_loop()

@@ -40,6 +40,11 @@ _KNOWN = text(
     "SELECT profile_id FROM campaign.broadcast_answer WHERE workspace = :workspace "
     f"AND job_id = :job AND profile_id = ANY({packed_texts('profiles')})"
 )
+_FORGET = text(
+    "DELETE FROM campaign.broadcast_answer a USING campaign.erased e "
+    "WHERE a.workspace = :workspace AND a.job_id = :job "
+    "AND e.workspace = a.workspace AND e.subject = a.profile_id"
+)
 
 
 class Answer(NamedTuple):
@@ -68,6 +73,11 @@ async def add(tx: AsyncConnection, workspace: str, job_id: str, answers: Sequenc
             "addresses": pack_texts([one.address for one in answers]),
         },
     )
+
+
+async def forget(tx: AsyncConnection, workspace: str, job_id: str) -> None:
+    """Nothing is kept of people who were erased while they were asked about."""
+    await tx.execute(_FORGET, {"workspace": workspace, "job": job_id})
 
 
 async def known(

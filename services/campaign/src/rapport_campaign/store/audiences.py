@@ -13,7 +13,7 @@ _THERE = "at <= :at AND (ended_at IS NULL OR ended_at > :at)"
 _PAGE = text(
     "SELECT entry_id, profile_id, profile_version FROM campaign.entry "
     "WHERE workspace = :workspace AND segment_id = :segment AND entry_id > :after "
-    f"AND {_THERE} ORDER BY entry_id LIMIT :limit"
+    "AND at <= :until AND (ended_at IS NULL OR ended_at > :at) ORDER BY entry_id LIMIT :limit"
 )
 _COUNT = text(
     "SELECT count(*) FROM campaign.entry WHERE workspace = :workspace "
@@ -62,11 +62,20 @@ class Failed(NamedTuple):
 
 
 async def stays(
-    tx: AsyncConnection, workspace: str, segment: str, *, at: datetime, after: str, limit: int
+    tx: AsyncConnection,
+    workspace: str,
+    segment: str,
+    *,
+    at: datetime,
+    until: datetime,
+    after: str,
+    limit: int,
 ) -> list[Stay]:
-    """A page of the stays in a segment at an instant, those behind an entry id."""
-    asked = {"workspace": workspace, "segment": segment, "at": at, "after": after}
-    rows = await tx.execute(_PAGE, {**asked, "limit": limit})
+    """A page of the stays in a segment at an instant, or begun behind it `until` another one:
+    those behind an entry id.
+    """
+    asked = {"workspace": workspace, "segment": segment, "at": at, "until": until}
+    rows = await tx.execute(_PAGE, {**asked, "after": after, "limit": limit})
     return [Stay(*row) for row in rows]
 
 

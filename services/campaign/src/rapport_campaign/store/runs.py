@@ -99,7 +99,7 @@ async def listed(
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.broadcast_run WHERE {_ITS} "
-            "AND (CAST(:after AS int) IS NULL OR number < :after) "
+            "AND (CAST(:after AS bigint) IS NULL OR number < :after) "
             "ORDER BY number DESC LIMIT :limit"
         ),
         {"workspace": workspace, "broadcast": broadcast_id, "after": after, "limit": limit},

@@ -76,7 +76,7 @@ async def versions(
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.snippet_version WHERE workspace = :workspace "
-            "AND name = :name AND (CAST(:before AS int) IS NULL OR version < :before) "
+            "AND name = :name AND (CAST(:before AS bigint) IS NULL OR version < :before) "
             "ORDER BY version DESC LIMIT :limit"
         ),
         {"workspace": workspace, "name": name, "before": before, "limit": limit},

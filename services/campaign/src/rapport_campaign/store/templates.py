@@ -138,7 +138,7 @@ async def versions(
     rows = await tx.execute(
         text(
             f"SELECT {_VERSION} FROM campaign.template_version WHERE {_OF} "
-            "AND (CAST(:before AS int) IS NULL OR version < :before) "
+            "AND (CAST(:before AS bigint) IS NULL OR version < :before) "
             "ORDER BY version DESC LIMIT :limit"
         ),
         {"workspace": workspace, "template_id": template_id, "before": before, "limit": limit},

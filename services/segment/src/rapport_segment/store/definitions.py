@@ -335,7 +335,7 @@ async def history(
         text(
             "SELECT version, name, CAST(rule AS text) AS rule, active, created_at, created_by "
             "FROM segment.definition_version WHERE workspace = :workspace AND segment_id = :id "
-            "AND (CAST(:before AS int) IS NULL OR version < :before) "
+            "AND (CAST(:before AS bigint) IS NULL OR version < :before) "
             "ORDER BY version DESC LIMIT :limit"
         ),
         {"workspace": workspace, "id": segment_id, "before": before, "limit": limit},
