@@ -155,6 +155,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "loyalty redemption reverse": [ID],
     "loyalty redemption show": [ID],
     "loyalty show": PERSON,
+    "mail-paces history": [],
+    "mail-paces set": ["paces.json", "--reason", "why"],
+    "mail-paces show": [],
+    "mail-paces standing": [],
     "merge-rules history": [],
     "merge-rules preview": ["rules.json"],
     "merge-rules set": ["rules.json", "--reason", "why"],
@@ -361,6 +365,7 @@ WITHOUT_JSON = {
     "group rules show",
     "loyalty programme show",
     "mail show",
+    "mail-paces show",
     "merge-rules show",
     "plan draft",
     "plan show",
@@ -465,6 +470,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "contacts.json").write_text('{"caps": []}')
+    (tmp_path / "paces.json").write_text('{"paces": []}')
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "kinds.json").write_text('{"kinds": {}}')

@@ -66,6 +66,22 @@ def test_rules_are_set_as_a_whole(server: Answers, rapport: Rapport, tmp_path: P
     assert server.calls[-1][2] == {"caps": [], "version": 3, "reason": "spring"}
 
 
+def test_paces_are_set_as_a_whole_and_say_how_they_stand(
+    server: Answers, rapport: Rapport, tmp_path: Path
+) -> None:
+    server.answers["GET /v1/mail-paces"] = (200, RULES)
+    server.answers["PUT /v1/mail-paces"] = (200, {**RULES, "version": 4})
+    file = tmp_path / "paces.json"
+    file.write_text(json.dumps({"paces": []}))
+    done = rapport("mail-paces", "set", str(file), "--reason", "spring")
+    assert done.stdout == "Version 4 holds.\n"
+    lane = {"lane": "to:x", "waiting": 7, "in_hand": 1, "percent": 50, "sent_today": 3}
+    stands = {"lanes": [{**lane, "allowed_today": None}]}
+    server.answers["GET /v1/mail-paces/standing"] = (200, stands)
+    assert "to:x" in rapport("mail-paces", "standing").stdout
+    assert json.loads(rapport("mail-paces", "standing", "--json").stdout) == stands
+
+
 def test_why_is_one_sentence(server: Answers, rapport: Rapport) -> None:
     server.answers["GET /v1/profiles"] = (200, {"id": PERSON})
     told = {"sentence": "It was not sent: they have unsubscribed."}

@@ -35,6 +35,7 @@ from rapport_cli import (
     ledger,
     lists,
     loyalty,
+    mail_paces,
     mails,
     merge_rules,
     messages,
@@ -99,6 +100,7 @@ app.add_typer(consent_rules.app, name="consent-rules")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(contact_rules.app, name="contact-rules")
+app.add_typer(mail_paces.app, name="mail-paces")
 app.add_typer(suppressions.app, name="suppression")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")

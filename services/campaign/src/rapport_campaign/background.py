@@ -9,6 +9,7 @@ from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
@@ -37,7 +38,8 @@ def background(
     settings: Settings,
 ) -> list[Worker]:
     """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
-    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at)
+    paces = Paces(settings.service_from)
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces)
     return [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),

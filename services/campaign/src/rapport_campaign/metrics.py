@@ -78,6 +78,14 @@ BROADCAST_LATE = Gauge(
     "rapport_broadcast_late_seconds",
     "For so long the broadcast that is due longest has not been begun; 0 when none is.",
 )
+PACED = Counter(
+    "rapport_mails_paced_total",
+    "Times a mail had to wait: for the pace of where it goes (to), for a warm-up (from).",
+    ["lane"],
+)
+PACES_SLOWED = Counter(
+    "rapport_mail_paces_slowed_total", "Times a pace was halved after a server's `too many`."
+)
 COUPONS_LOW = Gauge(
     "rapport_coupon_pools_low",
     "Coupon pools of all workspaces in which no more codes are left than they say is low.",
@@ -92,7 +100,6 @@ RETURNED = Counter(
     "Mails that came back, by where from and whether they were about a message of ours.",
     ["source", "result"],
 )
-
 POSTS = Counter(
     "rapport_campaign_webhook_posts_total",
     "Posts to webhooks about messages, by what came of them.",
@@ -113,6 +120,8 @@ WEBHOOKS_OFF = Gauge(
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
 
+for _lane in ("to", "from"):
+    PACED.labels(_lane)
 for _run in ("planning", "sending", "paused"):
     BROADCAST_RUNS.labels(_run)
 for _state in STATES:

@@ -33,7 +33,7 @@ from rapport_campaign.render.saying import Spoken
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import UnreachableError
-from rapport_campaign.store import coupons, plan, tracking
+from rapport_campaign.store import coupons, lanes, plan, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.settings import key_bytes
@@ -307,6 +307,16 @@ class Sender:
             self._journal.forget(left)
             log.warning("a sender died", settled=number)
 
+    async def _let_go(self) -> None:
+        """Of what waits for a pace, let go what has its turn soon: a lane at a time, as each is
+        locked.
+        """
+        async with self._engine.begin() as tx:
+            waiting = await lanes.parked_in(tx)
+        for lane in waiting:
+            async with self._engine.begin() as tx:
+                await self._dispatcher.paces.let_go(tx, lane)
+
     async def _expire(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
@@ -319,6 +329,7 @@ class Sender:
                     metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
+                await self._let_go()
                 if expired:
                     log.error("sends became uncertain", count=expired)
             except Exception as error:

@@ -8,6 +8,7 @@ from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
+from rapport_campaign.api.mail_paces import mail_pace_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
@@ -90,6 +91,7 @@ def routers(
         inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
+        mail_pace_routes(engine),
         suppression_routes(engine),
         why_routes(engine),
         public_routes(engine, tracker, door),

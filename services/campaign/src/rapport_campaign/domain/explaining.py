@@ -19,6 +19,7 @@ class Told:
     attempt: int
     planned_at: datetime
     due_at: datetime | None
+    """None of what has ended, and of what waits for others."""
     sent_at: datetime | None
 
 
@@ -32,7 +33,9 @@ def sentence(told: Told) -> str:
     if told.state == "suppressed":
         return f"It was not sent: {why}."
     if told.state == "planned":
-        when = f"it is looked at again on {_time(told.due_at or told.planned_at)}"
+        if told.due_at is None:
+            return f"It waits: {why}."
+        when = f"it is looked at again on {_time(told.due_at)}"
         return f"It waits: {why}; {when}." if told.reason else f"It is planned; {when}."
     if told.state == "sending":
         return "It is being sent: the mail server has not answered yet."

@@ -132,7 +132,10 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A due message, locked until the commit of the transaction that claims it."""
+    """A due message, locked until the commit of the transaction that claims it.
+
+    `lane`: where it has waited for a pace.
+    """
 
     workspace: str
     send_key: str
@@ -149,6 +152,7 @@ class Claimed:
     waited: timedelta
     channel: str = EMAIL_CHANNEL
     late_at: datetime | None = None
+    lane: str | None = None
 
     @property
     def key(self) -> MessageKey:

@@ -63,7 +63,10 @@ class Warmup:
         day = (today - self.starts).days
         if day < 0:
             return 0
-        most = self.first * self.growth ** min(day, MOST_DAYS)
+        try:
+            most = self.first * self.growth ** min(day, MOST_DAYS)
+        except OverflowError:
+            return None
         return None if most >= self.enough else int(most)
 
 

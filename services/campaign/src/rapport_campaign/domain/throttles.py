@@ -15,8 +15,8 @@ CATCH_UP = timedelta(seconds=1)
 
 MAX_AT_MOST = 10_000_000
 WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-_MICRO = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICRO = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Throttle(msgspec.Struct, frozen=True):
@@ -28,12 +28,12 @@ class Throttle(msgspec.Struct, frozen=True):
     @property
     def interval(self) -> int:
         """Microseconds from one slot to the next."""
-        return -(-((WINDOWS[self.per] + CATCH_UP) // _MICRO) // self.at_most)
+        return -(-((WINDOWS[self.per] + CATCH_UP) // MICRO) // self.at_most)
 
 
 def granted(free_at: int, interval: int, now: datetime, wanted: int) -> tuple[int, int]:
     """How many of `wanted` may go now, and the slot that is free then; microseconds since 1970."""
-    at = (now - _EPOCH) // _MICRO
-    first = max(free_at, at - CATCH_UP // _MICRO)
+    at = (now - EPOCH) // MICRO
+    first = max(free_at, at - CATCH_UP // MICRO)
     number = max(min(wanted, (at - first) // interval + 1), 0) if first <= at else 0
     return number, first + number * interval if number else free_at

@@ -14,7 +14,13 @@ from rapport_campaign.domain.answers import answer_of
 from rapport_campaign.domain.broadcasts import in_time
 from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
-from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person, Purpose, State
+from rapport_campaign.domain.model import (
+    Campaign,
+    Claimed,
+    MessageKey,
+    Person,
+    Purpose,
+)
 from rapport_campaign.domain.permission import (
     PermissionPolicy,
     Send,
@@ -28,6 +34,8 @@ from rapport_campaign.domain.suppressions import Listings, of_channel
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
+from rapport_campaign.handlers.mail_paces import Paces
+from rapport_campaign.handlers.marking import job_of, marked
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
@@ -56,7 +64,6 @@ from rapport_common.events.envelope import Event
 from rapport_common.follower.domain import Key
 from rapport_common.publisher import Publisher
 
-FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 MOST_WITHDRAWN = 2000
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
@@ -86,9 +93,14 @@ class Dispatcher:
     """The ledger's side of sending."""
 
     def __init__(
-        self, publisher: Publisher, limits: Limits, restored_at: datetime | None = None
+        self,
+        publisher: Publisher,
+        limits: Limits,
+        restored_at: datetime | None = None,
+        paces: Paces | None = None,
     ) -> None:
         """`restored_at`: what was planned before may have been sent, and is shown as uncertain."""
+        self.paces = paces or Paces()
         self._restored_at = restored_at
         self._publisher = publisher
         self._limits = limits
@@ -119,11 +131,17 @@ class Dispatcher:
         in_time(runnable, verdicts, now)
         verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
         in_time(runnable, verdicts, now)
-        runnable = await within_pace(tx, runnable, verdicts, held)
+        paced = await self.paces.hold(tx, runnable, verdicts, held)
+        runnable = await within_pace(tx, paced.left, verdicts, held)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
         lacking = personal.dry
-        marks = [_mark(one, verdicts[one.send_key], lacking.get(one.key), now) for one in runnable]
+        lanes = paced.counting()
+        marks = [
+            marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
+            for one in runnable
+        ]
         said = [one for one in runnable if one.key not in lacking]
         await noted(tx, said, verdicts, persons, now)
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
@@ -133,18 +151,10 @@ class Dispatcher:
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
-            Job(
-                claimed=one,
-                address=_address(verdicts[one.send_key]),
-                state=_state(persons.get(one.key)),
-                campaign=held.get((one.workspace, one.campaign_id or "")),
-                content=letters.get(one.key),
-                language=personal.languages.get(one.key),
-                coupon=personal.coupons.get(one.key),
-            )
+            job_of(one, verdicts, persons, held, letters=letters, personal=personal)
             for one in going
         ]
-        return Batch(token, jobs, settled=len(marks) - len(jobs))
+        return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
     def _runnable(
         self, found: Sequence[Claimed], held: Mapping[MessageKey, Campaign], now: datetime
@@ -170,6 +180,7 @@ class Dispatcher:
         }
         # Before the rows, as whoever takes in a report does.
         await locks.own_addresses(tx, [_answered(by_key[key]) for key in said])
+        await self.paces.slow(tx, [_as_answer(one) for one in results])
         moved = await sending.finish(tx, endings, token=token)
         for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
             await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
@@ -360,26 +371,10 @@ def _answered(result: Result) -> tuple[str, str]:
     return claimed.workspace, normal_contact_point(claimed.channel, result.job.address)
 
 
-def _mark(claimed: Claimed, verdict: Verdict, lacking: str | None, now: datetime) -> Mark:
-    if lacking is not None:
-        return Mark(claimed.key, "failed", lacking)
-    if isinstance(verdict, Send):
-        return Mark(claimed.key, "sending", address=verdict.address)
-    if isinstance(verdict, Suppress):
-        return Mark(claimed.key, "suppressed", verdict.reason)
-    if verdict.until is not None:
-        seconds = max((verdict.until - now).total_seconds(), 0.0)
-        return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
-    delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
-    return Mark(claimed.key, "planned", verdict.reason, delay=delay)
-
-
-def _address(verdict: Verdict) -> str:
-    return verdict.address if isinstance(verdict, Send) else ""
-
-
-def _state(person: Person | None) -> State | None:
-    return person.state if person is not None else None
+def _as_answer(one: Result) -> tuple[Claimed, str, str | None, Outcome]:
+    campaign = one.job.campaign
+    sender = campaign.from_address if campaign else None
+    return one.job.claimed, one.job.address, sender, one.outcome
 
 
 def _sent_event(result: Result) -> tuple[Event, str | None]:

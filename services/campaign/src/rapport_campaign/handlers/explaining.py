@@ -7,11 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.broadcasts import UNDER_WAY, Run
 from rapport_campaign.domain.explaining import Told, sentence
 from rapport_campaign.domain.facts import Facts
+from rapport_campaign.domain.lanes import is_parked
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.handlers.operate import require
 from rapport_campaign.store import explaining as store
 from rapport_campaign.store import people, runs, withheld
 from rapport_campaign.store.explaining import Row
+from rapport_common import clock
 from rapport_common.errors import NotFoundError
 
 
@@ -58,7 +60,8 @@ async def _answer(tx: AsyncConnection, workspace: str, row: Row) -> Answer:
         facts=facts,
         attempt=row.attempt,
         planned_at=row.planned_at,
-        due_at=row.due_at,
+        # What waits for a pace is due when nobody lives any more.
+        due_at=None if is_parked(row.due_at, clock.now()) else row.due_at,
         sent_at=row.sent_at,
     )
     return Answer(sentence(told), row, facts)

@@ -101,7 +101,7 @@ _CLAIM = text(
     f"{_QUEUES} "
     "SELECT p.workspace, p.send_key, p.kind, p.purpose, p.campaign_id::text AS campaign_id, "
     "p.occasion, p.profile_id, p.needed_version, p.to_address, p.attempt, p.waits, p.traceparent, "
-    "p.channel, p.late_at, "
+    "p.channel, p.late_at, p.lane, "
     "now() - p.planned_at AS waited "
     "FROM (SELECT * FROM queues ORDER BY express <> :express_first, workspace <= "
     "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "

@@ -16,18 +16,20 @@ from rapport_campaign.store.moves import FIXED, TOLD, WAY, Move, at, moves, plac
 _MARK = text(
     "WITH v AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:keys AS text[]), "
     "CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:addresses AS text[]), "
-    "CAST(:delays AS float8[])) AS v(workspace, send_key, state, reason, address, delay)), "
-    "waits AS (UPDATE campaign.plan AS p SET reason = v.reason, waits = p.waits + 1, "
+    "CAST(:delays AS float8[]), CAST(:lanes AS text[])) "
+    "AS v(workspace, send_key, state, reason, address, delay, lane)), "
+    "waits AS (UPDATE campaign.plan AS p SET reason = v.reason, waits = p.waits + 1, lane = NULL, "
     "due_at = clock_timestamp() + make_interval(secs => v.delay) FROM v "
     "WHERE p.workspace = v.workspace AND p.send_key = v.send_key AND v.state = 'planned'), "
     "gone AS (DELETE FROM campaign.plan AS p USING v "
     "WHERE p.workspace = v.workspace AND p.send_key = v.send_key AND v.state <> 'planned' "
     f"RETURNING {at('p')}, p.queue, p.needed_version, p.waits, p.late_at, p.attempt, "
-    "v.state, v.reason, coalesce(v.address, p.to_address) AS to_address), "
+    "v.state, v.reason, v.lane, coalesce(v.address, p.to_address) AS to_address), "
     f"ended AS (INSERT INTO campaign.message ({FIXED}, to_address, reason, attempt, state) "
     f"SELECT {FIXED}, to_address, reason, attempt, state FROM gone WHERE state <> 'sending'), "
-    f"held AS (INSERT INTO campaign.sending ({FIXED}, {WAY}, to_address, attempt, token, "
-    f"lease_until) SELECT {FIXED}, {WAY}, to_address, attempt + 1, CAST(:token AS uuid), "
+    f"held AS (INSERT INTO campaign.sending ({FIXED}, {WAY}, to_address, lane, attempt, "
+    f"token, lease_until) SELECT {FIXED}, {WAY}, to_address, lane, attempt + 1, "
+    "CAST(:token AS uuid), "
     "clock_timestamp() + make_interval(secs => :lease) FROM gone WHERE state = 'sending') "
     f"SELECT {TOLD} FROM gone"
 )
@@ -91,13 +93,16 @@ _EXPIRE = text(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a claimed message becomes; `delay` in seconds is for those that go on waiting."""
+    """What a claimed message becomes; `delay` in seconds is for those that go on waiting. `lane`:
+    in which it counts while it is on its way.
+    """
 
     key: MessageKey
     state: MessageState
     reason: str | None = None
     address: str | None = None
     delay: float = 0.0
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ async def mark(
             "reasons": [one.reason for one in marks],
             "addresses": [one.address for one in marks],
             "delays": [one.delay for one in marks],
+            "lanes": [one.lane for one in marks],
             "token": token,
             "lease": lease,
             "before": "planned",

@@ -50,6 +50,8 @@ def _way() -> list[Column[object]]:
         Column("waits", Integer, nullable=False, server_default=text("0")),
         # Of broadcasts: behind this instant it is not sent.
         Column("late_at", Instant),
+        # In `plan`: where it waits for a pace, or has. In `sending`: where it counts.
+        Column("lane", Text),
     ]
 
 
@@ -70,6 +72,7 @@ Table(
     *_way(),
     Column("due_at", Instant, nullable=False),
     Index("ix_plan_next", "queue", "workspace", "due_at"),
+    Index("ix_plan_lane", "workspace", "lane", "due_at", postgresql_where=text("lane IS NOT NULL")),
     # Whoever is forgotten: nothing else asks by person.
     Index(None, "workspace", "profile_id"),
 )
@@ -86,6 +89,7 @@ Table(
     Column("opened_at", Instant),
     Column("clicked_at", Instant),
     Index("ix_sending_lease", "lease_until"),
+    Index("ix_sending_lane", "workspace", "lane", postgresql_where=text("lane IS NOT NULL")),
 )
 
 # The ledger: what became of each message, for ever; by months of `planned_at`. With a token it is
