@@ -1,14 +1,16 @@
 """Requests have a pool of their own and short statements: what they do stops no worker."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 
 from rapport_common.composition import open_api_engine, open_engine
-from rapport_common.db import create_engine, plain_url
+from rapport_common.db import connect, create_engine, plain_url
 from rapport_common.settings import ServiceSettings
 from rapport_common.testing.credentials import KEY_SETTINGS
 
@@ -85,3 +87,18 @@ async def test_a_statement_of_a_request_ends_in_time_and_says_what_to_do(
     await engine.dispose()
     assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
     assert answer.headers["retry-after"] == "5"
+
+
+async def test_a_connection_whose_caller_has_gone_is_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    async def cancelled(connection: Any, _statement: str) -> None:
+        opened.append(connection)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await connect(database_url, settings={"statement_timeout": "1000"})
+    assert [one.is_closed() for one in opened] == [True]

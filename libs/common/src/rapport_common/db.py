@@ -162,8 +162,13 @@ async def connect(
         server_settings=dict(settings or {}),
     )
     statement = (settings or {}).get("statement_timeout")
-    if statement and connection.get_server_version().major >= TRANSACTION_TIMEOUT_SINCE:
-        await connection.execute(f"SET transaction_timeout = {int(statement) * 3 // 2}")
+    try:
+        if statement and connection.get_server_version().major >= TRANSACTION_TIMEOUT_SINCE:
+            await connection.execute(f"SET transaction_timeout = {int(statement) * 3 // 2}")
+    except BaseException:
+        # Whoever asked for it has gone meanwhile, or it was lost: nobody else knows of it.
+        connection.terminate()
+        raise
     return connection
 
 
