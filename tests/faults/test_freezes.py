@@ -54,7 +54,11 @@ class Frozen:
     def thaw(self) -> None:
         """Let it go on."""
         assert self._stack.pid(self._service) == self.pid
-        assert state_of(self._stack, self._service) == "unready"
+        # Who looks after it asks now and then, and waits for each answer.
+        until(
+            f"{self._service} that is seen to stand still",
+            lambda: state_of(self._stack, self._service) == "unready",
+        )
         os.kill(self.pid, signal.SIGCONT)
 
 
