@@ -7,7 +7,6 @@ guard rails, so there is always a price; rails win over every rule.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
 from typing import Any
 
 from rapport_campaign.domain.minor_units import (
@@ -40,6 +39,16 @@ class PriceFacts:
 
 
 NOBODY = PriceFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Who buys, by which channel and when; `barred`: rules that are not asked, with the reason."""
+
+    facts: PriceFacts
+    channel: str
+    at: datetime
+    barred: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +97,23 @@ class _Term:
 
 
 class PriceList:
-    """An offer made ready: prices as numbers, rails of both worked out, times as instants.
+    """An offer made ready: prices as numbers, rails of both worked out, times as instants."""
 
-    `barred`: rules that are not asked, each with the reason.
-    """
-
-    def __init__(
-        self, offer: Offer, guards: PriceGuards, barred: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, offer: Offer, guards: PriceGuards) -> None:
         self.offer = offer
         self.guards = guards
         self.zone: tzinfo = zones().get(offer.timezone, zones()["UTC"])
-        self._barred = barred or {}
         self.lines = {one.sku: _line(one, offer, guards) for one in offer.products}
         self._terms = [_term(rule, offer, self.zone) for rule in offer.rules]
         self._fits: dict[str, list[_Term]] = {}
 
-    def price(self, sku: str, facts: PriceFacts, channel: str, at: datetime) -> Decision:
-        """What somebody pays for a product by a channel at an instant; KeyError for no product."""
+    def price(self, sku: str, occasion: Occasion) -> Decision:
+        """What somebody pays for a product on an occasion; KeyError for no product."""
         line = self.lines[sku]
         found: list[Decision] = []
         passed: list[tuple[str, str]] = []
         for term in self._terms_of(line.product):
-            why = self._why_not(term, facts, channel, at)
+            why = self._why_not(term, occasion)
             if why is not None:
                 passed.append((term.rule.id, why))
                 continue
@@ -160,9 +163,10 @@ class PriceList:
             self._fits[product.sku] = known
         return known
 
-    def _why_not(self, term: _Term, facts: PriceFacts, channel: str, at: datetime) -> str | None:
+    def _why_not(self, term: _Term, occasion: Occasion) -> str | None:
         """Why a rule does not hold; None: it does."""
-        if (why := self._barred.get(term.rule.id)) is not None:
+        at = occasion.at
+        if (why := occasion.barred.get(term.rule.id)) is not None:
             return why
         if term.since is not None and at < term.since:
             return f"it begins on {told_time(term.since)}"
@@ -171,7 +175,7 @@ class PriceList:
         when = term.rule.when
         if when.hours and not is_quiet(at, self.zone, when.hours):
             return "it is not its day or hour"
-        return _why_not_theirs(when, facts, channel)
+        return _why_not_theirs(when, occasion.facts, occasion.channel)
 
 
 def require_possible(prices: PriceList) -> None:
@@ -282,9 +286,8 @@ def _same(one: Any, other: Any) -> bool:
     """Of one kind and equal: true is not 1, and "1" is neither; 1 and 1.0 are the same."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return Decimal(str(one)) == Decimal(str(other))
-    return isinstance(one, str) and one == other
+    is_text = isinstance(one, str)
+    return is_text is isinstance(other, str) and bool(one == other)
 
 
 def told_time(at: datetime) -> str:
