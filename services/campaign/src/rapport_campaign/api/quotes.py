@@ -70,7 +70,8 @@ class QuoteAsked(BaseModel):
             frozenset(facts.segments), facts.tier, facts.city_tier, dict(facts.traits)
         )
         skus = list(dict.fromkeys(self.skus))
-        return Question(self.profile_id, told, skus, self.channel, self.at or clock.now())
+        at = self.at or clock.now()
+        return Question(self.profile_id, told, skus, self.channel, at, self.record)
 
 
 class PriceView(BaseModel):

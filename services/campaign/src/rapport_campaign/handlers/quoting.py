@@ -15,19 +15,24 @@ from rapport_campaign.handlers.price_facts import Reading, facts_of, read, unask
 from rapport_campaign.handlers.pricing import Book, books_of, counted
 from rapport_campaign.store import ledger, people, prices, segments
 from rapport_campaign.store.prices import Quote
+from rapport_campaign.store.privacy import PRIVACY
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: for a person, or for who has these facts; of which products, `at` when."""
+    """What is asked: for a person, or for who has these facts; of which products, `at` when.
+
+    `kept`: the answer is.
+    """
 
     profile_id: str | None
     facts: PriceFacts
     skus: Sequence[str]
     channel: str
     at: datetime
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +119,19 @@ async def _facts(tx: AsyncConnection, book: Book, asked: Question) -> tuple[Pric
     if asked.profile_id is None:
         _require_declared(book, asked.facts)
         return asked.facts, Reading(await segments.reads(tx, workspace, offer.segments))
-    person = await _person(tx, workspace, asked.profile_id)
+    person = await _person(tx, workspace, asked.profile_id, lock=asked.kept)
     # Who they are is as of now, whenever they buy.
     reading = await read(tx, workspace, [offer], {person.profile_id: person}, clock.now())
     return facts_of(person, book.prices.guards, reading), reading
 
 
-async def _person(tx: AsyncConnection, workspace: str, profile_id: str) -> Person:
+async def _person(tx: AsyncConnection, workspace: str, profile_id: str, *, lock: bool) -> Person:
+    """Who it is by now; with `lock` nobody forgets them before the commit."""
     key = (workspace, profile_id)
     now_id = (await people.resolve(tx, [key]))[key]
-    found = (await people.load(tx, [(workspace, now_id)])).get((workspace, now_id))
-    if found is None or found.state is None:
+    target = (workspace, now_id)
+    found = (await people.load(tx, {key, target}, lock=lock)).get(target)
+    if found is None or found.state is None or await PRIVACY.erased(tx, {key, target}):
         message = f"There is no profile {profile_id[:80]} in workspace {workspace}, or no more."
         raise NotFoundError(message)
     return found
