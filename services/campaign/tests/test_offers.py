@@ -184,7 +184,7 @@ async def test_no_rule_reads_what_is_protected(scenario: Any) -> None:
 
 
 async def test_a_definition_is_told_again_with_what_it_reads(scenario: Any) -> None:
-    one = {"workspace": "acme", "segment_id": SEGMENT, "name": "n", "at": clock.now()}
+    one: dict[str, Any] = {"workspace": "acme", "segment_id": SEGMENT, "name": "n"}
     for version, reads, kept in (
         (2, None, None),
         (2, ["trait:plan"], '["trait:plan"]'),
@@ -192,7 +192,7 @@ async def test_a_definition_is_told_again_with_what_it_reads(scenario: Any) -> N
         (1, ["trait:age"], '["trait:plan"]'),
         (3, None, None),
     ):
-        record = SegmentDefinition(**one, version=version, reads=reads)
+        record = SegmentDefinition(**one, at=clock.now(), version=version, reads=reads)
         await scenario.topics.bring("segment.definition", record)
         [row] = await scenario.ledger.query(
             "SELECT CAST(reads AS text) AS reads FROM campaign.segment "
@@ -397,17 +397,17 @@ async def test_a_till_asks_for_facts_or_a_person(scenario: Any) -> None:
 async def test_a_kept_quote_is_the_same_whenever_it_is_asked_for(scenario: Any) -> None:
     await put(scenario)
     await scenario.topics.person("p1", "ada@example.com", loyalty_tier="gold")
-    asked = {"skus": ["TEA-1", "TEA-1"], "channel": "store", "profile_id": "p1", "record": True}
+    asked = {"skus": ["TEA-1", "TEA-1"], "channel": "store", "profile_id": "p1"}
     headers = {"Idempotency-Key": "till-7-1"}
     async with scenario.client_of(scopes=("offers:quote",)) as till:
-        first = (await till.post(f"{PATH}/quote", json=asked, headers=headers)).json()
+        first = (await till.post(f"{PATH}/quotes", json=asked, headers=headers)).json()
         await put(scenario, version=1, products=[{**TEA, "price": "20.00"}])
-        again = (await till.post(f"{PATH}/quote", json=asked, headers=headers)).json()
+        again = (await till.post(f"{PATH}/quotes", json=asked, headers=headers)).json()
         assert again["id"] == first["id"]
         assert [one["price"] for one in again["prices"]] == ["8.93"]
         kept = (await till.get(f"{PATH}/quotes/{first['id']}")).json()
         assert kept == again
-        other = await till.post(f"{PATH}/quote", json={**asked, "skus": ["X"]}, headers=headers)
+        other = await till.post(f"{PATH}/quotes", json={**asked, "skus": ["X"]}, headers=headers)
         assert other.status_code == 409
         assert (await till.get(f"{PATH}/quotes/{UUID(int=1)}")).status_code == 404
         assert (await till.get(PATH)).status_code == 403
@@ -426,7 +426,8 @@ async def test_prices_go_when_their_time_is_over(scenario: Any, engine: AsyncEng
     await scenario.topics.person("p1", "ada@example.com", loyalty_tier="gold")
     await scenario.topics.entered("p1")
     assert await scenario.turn()
-    await quoted(scenario, profile_id="p1", record=True)
+    asked = {"skus": ["TEA-1"], "channel": "store", "profile_id": "p1"}
+    assert (await scenario.client.post(f"{PATH}/quotes", json=asked)).status_code == 201
     later = clock.now() + timedelta(days=1)
     async with engine.begin() as tx:
         for one in (PRICES, QUOTES):

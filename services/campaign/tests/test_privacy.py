@@ -209,8 +209,8 @@ async def test_prices_that_were_said_to_them_are_told_and_go(
     for who, mail in ((ADA, MAIL), (BEN, "ben@example.com")):
         await scenario.topics.person(who, mail)
         await scenario.topics.entered(who)
-        asked = {"profile_id": who, "skus": ["TEA"], "channel": "store", "record": True}
-        await scenario.client.post("/v1/offers/summer/quote", json=asked)
+        asked = {"profile_id": who, "skus": ["TEA"], "channel": "store"}
+        await scenario.client.post("/v1/offers/summer/quotes", json=asked)
     while await scenario.turn():
         pass
     told: dict[str, list[Any]] = {}

@@ -135,11 +135,11 @@ def quote(
     as_json: show.AsJson = False,
 ) -> None:
     """Ask what something costs somebody, by which rule, and why."""
-    asked: dict[str, Any] = {"skus": sku, "channel": channel, "record": record}
+    asked: dict[str, Any] = {"skus": sku, "channel": channel}
     asked |= {"profile_id": profile_id} if profile_id else {}
     asked |= {"facts": documents.read(facts, "facts")} if facts else {}
     asked |= {"at": at} if at else {}
-    answer = _api(ctx).post(f"{_path(name)}/quote", asked)
+    answer = _api(ctx).post(f"{_path(name)}/{'quotes' if record else 'quote'}", asked)
     _told(answer, as_json=as_json, id_only=id_only)
 
 

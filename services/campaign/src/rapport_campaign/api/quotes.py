@@ -30,7 +30,6 @@ _EXAMPLE: JsonDict = {
     "profile_id": "0190a5b0-0000-7000-8000-000000000001",
     "skus": ["TEA-1"],
     "channel": "store",
-    "record": True,
 }
 
 
@@ -55,7 +54,6 @@ class QuoteAsked(BaseModel):
     profile_id: Word | None = None
     facts: FactsBody | None = None
     at: AwareDatetime | None = Field(None, description="when it is bought; null: now")
-    record: bool = Field(False, description="keep it, to be asked for later by its id")
 
     @model_validator(mode="after")
     def _of_one(self) -> Self:
@@ -63,20 +61,20 @@ class QuoteAsked(BaseModel):
             raise PydanticCustomError("two", "name a profile_id or facts, not both")
         return self
 
-    def question(self) -> Question:
-        """As it is asked."""
+    def question(self, *, kept: bool = False) -> Question:
+        """As it is asked; `kept`: the answer is."""
         facts = self.facts or FactsBody()
         told = PriceFacts(
             frozenset(facts.segments), facts.tier, facts.city_tier, dict(facts.traits)
         )
         skus = list(dict.fromkeys(self.skus))
         at = self.at or clock.now()
-        return Question(self.profile_id, told, skus, self.channel, at, self.record)
+        return Question(self.profile_id, told, skus, self.channel, at, kept)
 
 
 class PriceView(BaseModel):
     """A price; `rule` null: the list price. `wanted`: what the rule would make it, if a guard
-    rail (`clamped_by`) has changed that. `until`: when the rule ends.
+    rail (`clamped_by`) has changed that. `ends_at`: when the rule does.
     """
 
     offer: str
@@ -88,24 +86,34 @@ class PriceView(BaseModel):
     rule: str | None
     wanted: str | None
     clamped_by: str | None
-    until: datetime | None
+    ends_at: datetime | None
     why: str
 
 
-class QuotedPrice(PriceView):
-    """A price, and the rules that did not make it, each with the reason; not of kept quotes."""
+class AnsweredPrice(PriceView):
+    """A price, and the rules that did not make it, each with the reason."""
 
-    passed: dict[str, str] = Field(default_factory=dict)
+    passed: dict[str, str]
 
 
-class QuoteView(BaseModel):
-    """An answer; `id` of one that is kept."""
+class Answer(BaseModel):
+    """What something costs; nothing of it is kept."""
 
-    id: UUID | None
     profile_id: str | None
     channel: str
     at: datetime
-    prices: list[QuotedPrice]
+    prices: list[AnsweredPrice]
+
+
+class QuoteView(BaseModel):
+    """An answer that is kept."""
+
+    id: UUID
+    profile_id: str | None
+    channel: str
+    at: datetime
+    created_at: datetime
+    prices: list[PriceView]
 
 
 class MessagePrices(BaseModel):
@@ -122,40 +130,8 @@ class MessagePrices(BaseModel):
 def quote_routes(engine: AsyncEngine) -> APIRouter:
     """All of it."""
     router = Router(tags=["offers"])
-
-    @router.post("/v1/offers/{name}/quote")
-    async def quote(name: Name, body: QuoteAsked, caller: Till, once: Repeatable) -> QuoteView:
-        """What something costs somebody, by which rule, and why, in a sentence.
-
-        With `record` it is kept; with an `Idempotency-Key`, too, asked again it is the same answer.
-        """
-        asked = body.question()
-        async with engine.begin() as tx:
-            quote_id = str(ids.uuid7())
-            if body.record:
-                told = {"offer": name, **body.model_dump(mode="json")}
-                made = await once.earlier(tx, SCHEMA, caller.workspace, body=told, made_id=quote_id)
-                if made is not None:
-                    return _kept(await use.kept(tx, caller.workspace, name, made))
-            found = await use.ask(tx, caller.workspace, name, asked)
-            if body.record:
-                await use.keep(tx, caller.workspace, quote_id, asked, found, by=caller.subject)
-        prices = [_priced(one.price) | {"passed": dict(one.passed)} for one in found]
-        return QuoteView.model_validate(
-            {
-                "id": quote_id if body.record else None,
-                "profile_id": asked.profile_id,
-                "channel": asked.channel,
-                "at": asked.at,
-                "prices": prices,
-            }
-        )
-
-    @router.get("/v1/offers/{name}/quotes/{quote_id}")
-    async def kept(name: Name, quote_id: UUID, caller: Till) -> QuoteView:
-        """A quote that was kept, as it was answered then."""
-        async with engine.begin() as tx:
-            return _kept(await use.kept(tx, caller.workspace, name, str(quote_id)))
+    _asking(router, engine)
+    _keeping(router, engine)
 
     @router.get("/v1/messages/{message_id}/prices")
     async def of_message(message_id: str, caller: Reader) -> MessagePrices:
@@ -174,6 +150,44 @@ def quote_routes(engine: AsyncEngine) -> APIRouter:
     return router
 
 
+def _asking(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.post("/v1/offers/{name}/quote")
+    async def quote(name: Name, body: QuoteAsked, caller: Till) -> Answer:
+        """What something costs somebody, by which rule, and why, in a sentence; nothing is kept."""
+        asked = body.question()
+        async with engine.begin() as tx:
+            found = await use.ask(tx, caller.workspace, name, asked)
+        return Answer.model_validate(
+            {
+                "profile_id": asked.profile_id,
+                "channel": asked.channel,
+                "at": asked.at,
+                "prices": [_priced(one.price) | {"passed": dict(one.passed)} for one in found],
+            }
+        )
+
+
+def _keeping(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.post("/v1/offers/{name}/quotes", status_code=201)
+    async def keep(name: Name, body: QuoteAsked, caller: Till, once: Repeatable) -> QuoteView:
+        """The same, and the answer is kept, to be asked for by its id."""
+        asked = body.question(kept=True)
+        async with engine.begin() as tx:
+            quote_id = str(ids.uuid7())
+            told = {"offer": name, **body.model_dump(mode="json")}
+            made = await once.earlier(tx, SCHEMA, caller.workspace, body=told, made_id=quote_id)
+            if made is None:
+                found = await use.ask(tx, caller.workspace, name, asked)
+                await use.keep(tx, caller.workspace, quote_id, asked, found, by=caller.subject)
+            return _kept(await use.kept(tx, caller.workspace, name, made or quote_id))
+
+    @router.get("/v1/offers/{name}/quotes/{quote_id}")
+    async def kept(name: Name, quote_id: UUID, caller: Till) -> QuoteView:
+        """A quote that was kept, as it was answered then."""
+        async with engine.begin() as tx:
+            return _kept(await use.kept(tx, caller.workspace, name, str(quote_id)))
+
+
 def _priced(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
@@ -185,6 +199,7 @@ def _kept(one: Quote) -> QuoteView:
             "profile_id": one.profile_id,
             "channel": one.channel,
             "at": one.at,
+            "created_at": one.created_at,
             "prices": [_priced(each) for each in one.prices],
         }
     )

@@ -40,7 +40,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A price that was said. Amounts are decimal texts with the digits of the currency.
 
     `rule` None: the list price. `wanted`: what the rule would make it, where a guard rail has
-    changed that. `until`: when the rule ends. `why` is one sentence.
+    changed that. `ends_at`: when the rule does. `why` is one sentence.
     """
 
     offer: str
@@ -53,7 +53,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str | None = None
     wanted: str | None = None
     clamped_by: str | None = None
-    until: datetime | None = None
+    ends_at: datetime | None = None
 
 
 def quoted(offer: str, version: int, prices: PriceList, made: Decision) -> Quoted:
@@ -71,7 +71,7 @@ def quoted(offer: str, version: int, prices: PriceList, made: Decision) -> Quote
         rule=made.rule,
         wanted=amount(made.wanted or 0, digits) if is_clamped else None,
         clamped_by=made.clamped_by,
-        until=made.until,
+        ends_at=made.until,
     )
 
 
