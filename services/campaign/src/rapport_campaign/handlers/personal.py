@@ -1,6 +1,6 @@
 """What is chosen for each message when it is marked `sending`: its language, and its coupon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +11,11 @@ from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
 from rapport_campaign.domain.templates import languages_of, others_of
 from rapport_campaign.handlers import coupons
 from rapport_campaign.store import templates
+
+Giving = Callable[
+    [AsyncConnection, Sequence[tuple[MessageKey, str]]], Awaitable[dict[MessageKey, str]]
+]
+"""Gives a code to each message, from its pool, as far as there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,13 @@ async def chosen(
     going: Sequence[Claimed],
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
+    *,
+    give: Giving = coupons.give,
+    keep: bool = True,
 ) -> Personal:
     """What is chosen for the messages that may go, and kept with them.
 
+    Who only wants to know has a `give` that gives nothing away, and keeps nothing.
     Nothing is asked of the database for campaigns of one language without coupons. Call it after
     everything else is locked.
     """
@@ -49,8 +58,9 @@ async def chosen(
             codes[one.key] = TEST_CODE
         elif campaign.coupon_pool is not None:
             wanted.append((one.key, campaign.coupon_pool))
-    await templates.note_languages(tx, made_in)
-    codes |= await coupons.give(tx, wanted)
+    if keep:
+        await templates.note_languages(tx, made_in)
+    codes |= await give(tx, wanted)
     dry = {key: coupons.dry(pool) for key, pool in wanted if key not in codes}
     return Personal(made_in, codes, dry)
 
