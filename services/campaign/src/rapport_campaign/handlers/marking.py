@@ -56,4 +56,5 @@ def job_of(
         content=letters.get(one.key),
         language=personal.languages.get(one.key),
         coupon=personal.coupons.get(one.key),
+        data=personal.data.get(one.key, {}),
     )
