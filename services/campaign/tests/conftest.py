@@ -36,6 +36,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import counts
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outlets import Mouth
 from rapport_campaign.handlers.work import Works
@@ -313,7 +314,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
     http = Http(networks("127.0.0.0/8"))
     carriers = Carriers(http, settings.provider_keys())
-    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, carriers, settings)
+    pools = Pools(settings.mail_pools(), settings.service_from)
+    dispatcher = Dispatcher(publisher(), settings.limits(), pools=pools)
+    return Sender(engine, dispatcher, renderers, carriers, settings)
 
 
 def publisher() -> Publisher:

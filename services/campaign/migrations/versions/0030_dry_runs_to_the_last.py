@@ -1,4 +1,4 @@
-"""Dry runs in the order of the plan, and how far each has come.
+"""Dry runs in the order of the plan, and how far each has come; pools of mail servers.
 
 Revision: 0030, follows 0026.
 """
@@ -49,9 +49,26 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index("ix_dry_run_at", "dry_run", ["at"], schema=SCHEMA, postgresql_using="brin")
+    op.create_table(
+        "mail_pool_rules",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rules", sa.JSON(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("workspace", "version", name=op.f("pk_mail_pool_rules")),
+        schema=SCHEMA,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("mail_pool_rules", schema=SCHEMA)
     op.drop_table("dry_run", schema=SCHEMA)
     op.drop_index("ix_broadcast_answer_asked", ANSWER, schema=SCHEMA)
     op.execute(f"DELETE FROM {SCHEMA}.{ANSWER} WHERE outcome IN ('fails', 'asked')")

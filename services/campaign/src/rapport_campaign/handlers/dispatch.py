@@ -1,7 +1,7 @@
 """Claims what is due, decides under locks, and writes what became of each send."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from rapport_campaign.handlers.contacting import forget_unsent, noted
 from rapport_campaign.handlers.judging import judged, persons_of
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.mail_paces import Paces
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.marking import job_of, marked
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
@@ -83,9 +84,11 @@ class Dispatcher:
         limits: Limits,
         restored_at: datetime | None = None,
         paces: Paces | None = None,
+        pools: Pools | None = None,
     ) -> None:
         """`restored_at`: what was planned before may have been sent, and is shown as uncertain."""
         self.paces = paces or Paces()
+        self.pools = pools or Pools()
         self._restored_at = restored_at
         self._publisher = publisher
         self._limits = limits
@@ -93,16 +96,24 @@ class Dispatcher:
         self._outcomes = Outcomes(publisher)
 
     async def claim(
-        self, tx: AsyncConnection, size: int, token: str, *, mails: bool = True
+        self,
+        tx: AsyncConnection,
+        size: int,
+        token: str,
+        *,
+        mails: bool = True,
+        gone: Collection[str] = (),
     ) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
 
-        Without `mails` it leaves these alone: their server is away.
+        Without `mails` it leaves these alone: their servers are away. So it does, where only the
+        pools `gone` are, with what goes by those.
 
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await plan.claim(tx, size, self._turn, mails=mails)
+        closed = await self.pools.closed(tx, gone)
+        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
@@ -113,6 +124,7 @@ class Dispatcher:
         now = clock.now()
         runnable, lost = self._runnable(found, held, now)
         verdicts = await judged(tx, runnable, persons, held, now=now)
+        self.pools.hold(runnable, verdicts, held, gone=gone, now=now)
         paced = await self.paces.hold(tx, runnable, verdicts, held)
         runnable = await within_pace(tx, paced.left, verdicts, held)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
