@@ -208,25 +208,29 @@ class Sender:
 
         It raises nothing for a database that is away: what else the batch came to would be lost.
         """
+        going: list[parcels.Going] = []
+        waiting: list[Result] = []
+        is_ours = group[1] == INBOX or group[1] in TASKS
         try:
             async with self._engine.begin() as tx:
-                if group[1] == INBOX or group[1] in TASKS:
+                if is_ours:
                     for job, _ in some:
                         page.begin(job.claimed.key)
                     await parcels.keep(tx, group, some)
-                    admission = None
                 else:
                     admission = await self._carriers.admit(tx, *group, len(some))
+                    going = parcels.assigned(some, admission, waiting)
+                    await self._carriers.noting(tx, [one[1:] for one in going])
         except Exception as error:
             if not is_retriable(error):
                 raise
             log.warning("messages not carried, they are given back", error=error)
             results += [Result(job, NOT_TRIED, clock.now()) for job, _ in some]
             return
-        if admission is None:
+        if is_ours:
             results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
             return
-        going = parcels.assigned(some, admission, results)
+        results += waiting
         for job, _, _ in going:
             page.begin(job.claimed.key)
         carried = await asyncio.gather(

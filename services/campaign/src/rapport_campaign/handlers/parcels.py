@@ -21,6 +21,7 @@ from rapport_campaign.render.saying import Spoken
 from rapport_common import clock
 
 Ready = tuple[Job, Parcel]
+Going = tuple[Job, ProviderAccount, Parcel]
 Group = tuple[str, Channel]
 """Those that the same accounts may take: a workspace and a channel."""
 
@@ -41,9 +42,7 @@ def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[
     return found
 
 
-def assigned(
-    some: Sequence[Ready], admission: Admission, results: list[Result]
-) -> list[tuple[Job, ProviderAccount, Parcel]]:
+def assigned(some: Sequence[Ready], admission: Admission, results: list[Result]) -> list[Going]:
     """Who takes which; those for whom there is nobody now go back, and wait as long as is said."""
     takers = [account for account, count in admission.granted for _ in range(count)]
     waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)
