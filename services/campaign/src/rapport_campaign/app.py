@@ -10,6 +10,7 @@ from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.background import announce, background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.work import Works
@@ -30,7 +31,7 @@ async def run() -> None:
     """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    office, count = settings.office(), 1 + settings.sender_lanes
+    office, count = settings.office(), 2 + settings.sender_lanes
     renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
     try:
         await process.run(assemble(process, settings, renderers))
@@ -40,14 +41,15 @@ async def run() -> None:
 
 
 def assemble(process: ServiceProcess, settings: Settings, renderers: list[Renderer]) -> FastAPI:
-    """Add the workers, and put the API together; it has the first renderer, senders the others."""
-    reader, *lanes = renderers
+    """Add the workers, and put the API together. Its renderer, that of dry runs, senders' ones."""
+    reader, looker, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
     listening = listeners(publisher, key, reader.office, settings.scanner_seconds)
     topics = subscriptions(listening[2], settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    works = Works(process.engine, restored_at=settings.restored_at).kinds
+    looking = Looking(looker, settings.sender_batch, settings.service_from)
+    works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     carriers = Carriers.of(settings)
     process.workers += background(process.engine, publisher, lanes, carriers, settings)

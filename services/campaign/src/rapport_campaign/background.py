@@ -10,6 +10,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.mail_paces import Paces
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
@@ -39,7 +40,8 @@ def background(
 ) -> list[Worker]:
     """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
     paces = Paces(settings.service_from)
-    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces)
+    pools = Pools(settings.mail_pools(), settings.service_from)
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces, pools)
     return [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),

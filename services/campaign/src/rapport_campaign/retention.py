@@ -42,5 +42,6 @@ def retentions(settings: Settings) -> list[Retention]:
             posts.clear,
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
+        Retention("dry_run", "at", ANSWERS_KEPT),
         KEPT,
     ]
