@@ -28,11 +28,17 @@ from rapport_campaign.domain.inquiries import (
     first_new,
     next_time,
 )
+from rapport_campaign.domain.vendors.posts import Post
+from rapport_campaign.domain.vendors.twilio import told as read
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.inquiring import Inquirer
+from rapport_campaign.handlers.ledger import count
+from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.sender import Sender
+from rapport_campaign.store.moves import Move
 from rapport_common import clock
+from rapport_common.testing.credentials import LINK_KEY
 
 EACH = pytest.mark.parametrize("name", sorted(ASKED))
 SOON = GRACE + timedelta(seconds=1)
@@ -151,9 +157,9 @@ def asking(scenario: Any, carriers: Carriers) -> Asking:
     return Asking(scenario, carriers)
 
 
-async def lost(scenario: Any, twilio: Twilio, mood: Mood) -> str:
+async def lost(scenario: Any, twilio: Twilio, mood: Mood, **account: Any) -> str:
     """A text of which nobody knows whether Twilio has taken it; the path of its campaign."""
-    await added(scenario.client, twilio)
+    await added(scenario.client, twilio, **account)
     path = await begun(scenario)
     await entered(scenario, person([said("granted")]))
     twilio.moods.append(mood)
@@ -265,6 +271,30 @@ async def test_what_a_killed_sender_had_handed_over_is_asked_about(
     assert await asking.later() == 1
     assert (await shown(scenario, path))["to_address"] == NUMBER
     assert (await shown(scenario, path))["state"] == "sent"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("query", ["", "?a=1"])
+async def test_or_twilio_tells_of_it_first_by_the_token_in_its_callback(
+    scenario: Any, twilio: Twilio, asking: Asking, query: str
+) -> None:
+    """Nobody has told us what Twilio calls it."""
+    callback = f"https://mail.shop.example/hooks/x/twilio{query}"
+    more = {"settings": {**twilio.account()[0], "status_callback": callback}}
+    path = await lost(scenario, twilio, Mood(drops=True), **more)
+    url = twilio.asked[-1].form["StatusCallback"]
+    assert url.startswith(f"{callback}{'&' if query else '?'}message=")
+    [told] = read(Post(url, {}, b"MessageSid=SM1&MessageStatus=delivered", 0.0))
+    outcomes, moved = Outcomes(publisher(), LINK_KEY), list[Move]()
+    async with scenario.engine.begin() as tx:
+        place = await outcomes.place(tx, told.said)
+        assert place is not None
+        assert told.report is not None
+        assert await outcomes.take(tx, place, told.report, "webhook", moved)
+        await count(tx, moved)
+    assert (await shown(scenario, path))["state"] == "sent"
+    asked = len(twilio.asked)
+    assert (await asking.later(), await asking.open(), len(twilio.asked)) == (0, 0, asked)
 
 
 @pytest.mark.integration

@@ -88,7 +88,8 @@ class Sender:
             connections=settings.sender_connections,
         )
         self._signer = Signer(settings.secret_keys())
-        self._marks = Marks(key_bytes(settings.link_key))
+        self._link_key = key_bytes(settings.link_key)
+        self._marks = Marks(self._link_key)
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
         self._journal = Journal(settings.journal_folder)
@@ -188,7 +189,7 @@ class Sender:
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             await hand_over.to(lane.mouths, until)
         hand_over.give_back()
-        for takers, some in parcels.ready(said, results).items():
+        for takers, some in parcels.ready(said, results, self._link_key).items():
             await self._carry(takers, some, results, way.page)
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:

@@ -96,7 +96,7 @@ class Twilio(Speaking):
             "Body": text,
         }
         if self._settings["status_callback"]:
-            wanted["StatusCallback"] = self._settings["status_callback"]
+            wanted["StatusCallback"] = _callback(self._settings["status_callback"], parcel.token)
         headers = {**self._headers, "content-type": "application/x-www-form-urlencoded"}
         reply = await self._http.ask(
             Request("POST", f"{self._account}/Messages.json", headers, urlencode(wanted).encode())
@@ -128,6 +128,12 @@ class Twilio(Speaking):
         if reply.is_yes and state is not None:
             return Outcome("released", f"the account is {state}", fault="account")
         return self._judged(reply, _told(reply), CODES)
+
+
+def _callback(url: str, token: str) -> str:
+    """Where it tells of a message: also of one whose sid we were never told."""
+    more = urlencode({"message": token})
+    return f"{url}{'&' if '?' in url else '?'}{more}" if token else url
 
 
 def _is_about(one: Mapping[str, Any], question: Question) -> bool:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain import returning
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.inbox import InboxItem
@@ -26,8 +27,13 @@ Group = tuple[str, Channel]
 """Those that the same accounts may take: a workspace and a channel."""
 
 
-def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[Group, list[Ready]]:
-    """The parcels by who may take them; what says nothing to its person is a result already."""
+def ready(
+    said: Sequence[tuple[Job, Spoken]], results: list[Result], key: bytes = b""
+) -> Mapping[Group, list[Ready]]:
+    """The parcels by who may take them; what says nothing to its person is a result already.
+
+    `key` signs the tokens by which they are reported on; without one there are none.
+    """
     found: defaultdict[Group, list[Ready]] = defaultdict(list)
     for job, one in said:
         channel = cast("Channel", job.claimed.channel)
@@ -37,7 +43,9 @@ def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[
             results.append(Result(job, Outcome("failed", reason), clock.now()))
             continue
         content = content_of(channel, one.parts, one.parameters)
-        parcel = Parcel(job.claimed.send_key, job.address, content)
+        claimed = job.claimed
+        token = returning.signed(key, *claimed.key) if key else ""
+        parcel = Parcel(claimed.send_key, job.address, content, token)
         found[job.claimed.workspace, channel].append((job, parcel))
     return found
 
