@@ -56,5 +56,5 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
         # Routes, their models and pages are a tenth of a worker's memory, which needs none.
         from rapport_campaign import api  # noqa: PLC0415
 
-        api.serve(process, publisher, reader, carriers, settings, consumer.store)
+        api.serve(process, publisher, reader, carriers, settings, consumer=consumer.store)
     return process.api()

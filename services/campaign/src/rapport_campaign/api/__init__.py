@@ -72,6 +72,7 @@ def serve(
     renderer: Renderer,
     carriers: Carriers,
     settings: Settings,
+    *,
     consumer: ConsumerStore,
 ) -> None:
     """Add all routes of this service to a process; what each is for, see `routers`."""
