@@ -153,6 +153,8 @@ def _told(one: Asking, books: Mapping[OfferKey, Book], reading: Reading, now: da
             continue
         made = decided(book, asked_of(paths, list(book.prices.lines), name), one, reading, now)
         told.data[name] = view(book.prices, made)
+        if one.kept:
+            count(book, made)
         told.said += [quoted(name, book.head.version, book.prices, each) for each in made]
     if len(told.said) > MOST_IN_MESSAGE:
         raise UnknownProductError(f"it names more than {MOST_IN_MESSAGE} prices")
@@ -167,24 +169,22 @@ def decided(
     if book.head.archived_at is not None:
         if offer.when_missing == "fail":
             raise UnknownProductError(f'offer "{book.name}" is archived')
-        return [counted(book, book.prices.listed(sku)) for sku in skus]
+        return [book.prices.listed(sku) for sku in skus]
     facts = facts_of(one.person, guards, reading)
     occasion = Occasion(facts, one.channel, now, unasked(offer, guards, reading))
-    return [counted(book, book.prices.price(sku, occasion)) for sku in skus]
+    return [book.prices.price(sku, occasion) for sku in skus]
 
 
-def counted(book: Book, made: Decision) -> Decision:
-    """A decision, counted; only so many offers and rules have a label of their own."""
-    label = (book.name, made.rule or "")
-    if label not in _labels:
-        if len(_labels) >= MOST_LABELS:
+def count(book: Book, made: Sequence[Decision]) -> None:
+    """Count prices that are said; only so many offers and rules have a label of their own."""
+    for one in made:
+        label = (book.name, one.rule or "")
+        if label not in _labels and len(_labels) >= MOST_LABELS:
             label = (OTHER, OTHER)
-        else:
-            _labels.add(label)
-    metrics.OFFER_PRICES.labels(*label).inc()
-    if made.clamped_by is not None:
-        metrics.OFFER_CLAMPS.labels(*label).inc()
-    return made
+        _labels.add(label)
+        metrics.OFFER_PRICES.labels(*label).inc()
+        if one.clamped_by is not None:
+            metrics.OFFER_CLAMPS.labels(*label).inc()
 
 
 def _by_name(paths: Iterable[Path]) -> dict[str, list[Path]]:

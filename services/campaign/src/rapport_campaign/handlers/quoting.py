@@ -12,7 +12,7 @@ from rapport_campaign.domain.pricing import Decision, Occasion, PriceFacts
 from rapport_campaign.domain.quoted import Quoted, quoted
 from rapport_campaign.handlers import offers
 from rapport_campaign.handlers.price_facts import Reading, facts_of, read, unasked
-from rapport_campaign.handlers.pricing import Book, books_of, counted
+from rapport_campaign.handlers.pricing import Book, books_of, count
 from rapport_campaign.store import ledger, people, prices, segments
 from rapport_campaign.store.prices import Quote
 from rapport_campaign.store.privacy import PRIVACY
@@ -54,7 +54,8 @@ async def ask(tx: AsyncConnection, workspace: str, name: str, asked: Question) -
     facts, reading = await _facts(tx, book, asked)
     offer, guards = book.prices.offer, book.prices.guards
     occasion = Occasion(facts, asked.channel, asked.at, unasked(offer, guards, reading))
-    made = [counted(book, _price(book, sku, occasion)) for sku in asked.skus]
+    made = [_price(book, sku, occasion) for sku in asked.skus]
+    count(book, made)
     return [
         Priced(quoted(name, book.head.version, book.prices, one), dict(one.passed)) for one in made
     ]
