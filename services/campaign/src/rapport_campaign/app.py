@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
@@ -29,7 +30,7 @@ async def run(nursery: Nursery | None = None) -> None:
     """Do what the role of this process is, until a signal; renderers come from the `nursery`."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    office, count = settings.office(), 1 + settings.sender_lanes
+    office, count = settings.office(), 2 + settings.sender_lanes
     renderers = [Renderer(office, settings.render_seconds, nursery=nursery) for _ in range(count)]
     try:
         await process.run(assemble(process, settings, renderers))
@@ -39,14 +40,15 @@ async def run(nursery: Nursery | None = None) -> None:
 
 
 def assemble(process: ServiceProcess, settings: Settings, renderers: list[Renderer]) -> FastAPI:
-    """Add the workers, and put the API together; it has the first renderer, senders the others."""
-    reader, *lanes = renderers
+    """Add the workers, and put the API together. Its renderer, that of dry runs, senders' ones."""
+    reader, looker, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
     opt_ins = OptIns(publisher, key, reader.office)
     topics = subscriptions(opt_ins, settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    works = Works(process.engine, restored_at=settings.restored_at).kinds
+    looking = Looking(looker, settings.sender_batch, settings.service_from)
+    works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)

@@ -7,7 +7,9 @@ from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.inquiring import Inquirer
 from rapport_campaign.handlers.mail_paces import Paces
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
@@ -32,10 +34,12 @@ def background(
     """
     engine = process.engine
     paces = Paces(settings.service_from)
-    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces)
+    pools = Pools(settings.mail_pools(), settings.service_from)
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces, pools)
     process.workers += [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
+        Inquirer(engine, carriers, publisher),
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),

@@ -216,6 +216,7 @@ def _batch(jobs: Sequence[Job], now: datetime, seconds: float) -> Batch:
                 job.content,
                 job.language,
                 job.coupon,
+                dict(job.data),
             )
         )
     return Batch(seconds, now, campaigns=sent, tasks=tasks)

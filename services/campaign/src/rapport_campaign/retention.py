@@ -21,6 +21,9 @@ FILES_KEPT = timedelta(days=7)
 ANSWERS_KEPT = timedelta(days=7)
 """What dry runs have found."""
 
+INQUIRIES_KEPT = timedelta(days=30)
+"""What providers are asked about: none knows longer."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -42,5 +45,7 @@ def retentions(settings: Settings) -> list[Retention]:
             posts.clear,
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
+        Retention("dry_run", "at", ANSWERS_KEPT),
+        Retention("inquiry", "at", INQUIRIES_KEPT),
         KEPT,
     ]

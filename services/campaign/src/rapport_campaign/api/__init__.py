@@ -11,6 +11,7 @@ from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.mail_paces import mail_pace_routes
+from rapport_campaign.api.mail_pools import mail_pool_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.api.operator import operator_routes
@@ -115,6 +116,7 @@ def routers(
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
         mail_pace_routes(engine),
+        mail_pool_routes(engine, settings.mail_pools()),
         suppression_routes(engine),
         why_routes(engine),
         public_routes(engine, tracker, door),

@@ -88,6 +88,7 @@ def _answered(batch: Batch, asked: _Asked, composer: Composer) -> Answered:
             asked.content,
             asked.language,
             asked.coupon,
+            asked.data,
         )
         found = composer.compose(job, batch.now)
         return Answered(said=found) if isinstance(found, Spoken) else Answered(mail=found)

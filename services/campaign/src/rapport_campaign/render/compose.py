@@ -1,7 +1,7 @@
 """Turns a claimed message into the bytes that go to the server."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -35,6 +35,7 @@ class Job:
     """A message marked `sending`, with everything that makes a mail of it.
 
     `language`: the one of its campaign's that it is in, None for its own. `coupon`: its code.
+    `data`: what its templates see besides, by the root of the variables, as JSON can be.
     """
 
     claimed: Claimed
@@ -44,6 +45,7 @@ class Job:
     content: Content | None = None
     language: str | None = None
     coupon: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Composer:
             named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
             coupon = {"code": job.coupon or ""}
             known = person_variables(job.state, job.address) | {"campaign": named, "coupon": coupon}
-            return spoken(job.campaign.content or "{}", known)
+            return spoken(job.campaign.content or "{}", {**job.data, **known})
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
         if job.content is not None:
@@ -111,6 +113,7 @@ class Composer:
             "coupon": {"code": job.coupon or ""},
             "unsubscribe_url": way_out,
             "preferences_url": choices,
+            **job.data,
         }
         said = _said(campaign, job.language)
         page = linked_page(said.html, variables, most=MAX_COMPILED)

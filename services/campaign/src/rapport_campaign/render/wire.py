@@ -27,7 +27,7 @@ class Source(msgspec.Struct, frozen=True):
     of_request: bool = False
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job without its campaign, which many jobs of a batch share."""
 
     claimed: Claimed
@@ -37,6 +37,7 @@ class Task(msgspec.Struct, frozen=True):
     content: Content | None
     language: str | None = None
     coupon: str | None = None
+    data: dict[str, Any] = {}
 
 
 class Batch(msgspec.Struct, frozen=True):
