@@ -55,7 +55,7 @@ async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
 
 
 def _reads(one: Stored) -> list[str] | None:
-    """What a segment's rule reads; None of one that a former program has kept, and this can't read."""
+    """What a segment's rule reads; None of one that a former version kept and this can't read."""
     try:
         return reads_of(rules.parse(exact(one.rule)))
     except RuleError:
