@@ -228,7 +228,7 @@ async def test_pages_planned_at_once_are_those_planned_person_by_person(
         await cast.conduct()
         async with engine.begin() as tx:
             [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-        steps = [one async for one in Works(engine, page=4).kinds["broadcast"](job)]
+        steps = [one async for one in Works(engine, LOOKING, page=4).kinds["broadcast"](job)]
         [run] = await cast.all.ledger.query(
             f"SELECT * FROM campaign.broadcast_run WHERE broadcast_id = '{broadcast}'"
         )
