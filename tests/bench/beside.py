@@ -158,7 +158,7 @@ def _entry(number: int) -> Outgoing:
     now = datetime.now(UTC)
     record = Membership(
         workspace=WORKSPACE,
-        profile_id=f"t{number}",
+        profile_id=f"{recipients.TIMED}{number:0{recipients.DIGITS}}",
         profile_version=1,
         segment_id=recipients.TRIGGER,
         segment_version=1,

@@ -14,6 +14,7 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING, Any, cast
 
 import uvloop
+from tests.bench.recipients import DIGITS, TIMED
 from typing_extensions import override
 
 from rapport_local.ports import HOST
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 _SPAWN = get_context("spawn")
 _END = b"\r\n.\r\n"
 MOST_TIMED = 100_000
-"""Recipients `t0` and so on, of whom it is noted when they had their mail."""
-_TIMED = re.compile(rb"RCPT TO:<t(\d{1,5})@", re.IGNORECASE)
+"""Recipients by their number, of whom it is noted when they had their mail."""
+_TIMED = re.compile(rb"RCPT TO:<%b(\d{%d})@" % (TIMED.encode(), DIGITS))
 
 
 @dataclass(frozen=True)

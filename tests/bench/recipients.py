@@ -8,6 +8,8 @@ from tests.bench.place import WORKSPACE
 SEGMENT = "bench-segment"
 TRIGGER = "bench-trigger"
 """Into which people come one by one, who are not in the other one."""
+TIMED, DIGITS = "00000000-0000-0000-0000-", 12
+"""What their ids begin with, and how many digits follow."""
 SUBJECT = "{{ profile.traits.first_name | default: 'Hello' }}, your week at Rapport"
 _STORY = (
     "<p>Dear {{ profile.traits.first_name }}, {% if profile.computed.revenue.USD > 500 %}as one of "
@@ -48,7 +50,8 @@ SELECT '{WORKSPACE}', id, 1, true,
     'days', n % 9, 'likes', json_build_array('tea', 'books', 'running', 'music')),
   json_build_object('revenue', json_build_object('USD', (n % 1000)::text)),
   '{{"said":[],"omitted":0}}', '[]'
-FROM generate_series($1::bigint, $2::bigint) AS n, LATERAL (SELECT $3::text || n AS id) AS made
+FROM generate_series($1::bigint, $2::bigint) AS n, LATERAL (
+  SELECT $3::text || lpad(n::text, greatest($4::int, length(n::text)), '0') AS id) AS made
 """
 _ENTRIES = f"""
 INSERT INTO campaign.entry (workspace, segment_id, entry_id, profile_id, profile_version, cause, at)
@@ -67,7 +70,7 @@ async def fill(url: str, people: int) -> None:
         await connection.execute(_POLICY)
         for first in range(1, people + 1, _CHUNK):
             last = min(first + _CHUNK - 1, people)
-            await connection.execute(_PEOPLE, first, last, "p")
+            await connection.execute(_PEOPLE, first, last, "p", 1)
             await connection.execute(_ENTRIES, first, last)
         await connection.execute("ANALYZE campaign.person, campaign.entry")
         await connection.execute("CHECKPOINT")
@@ -76,6 +79,6 @@ async def fill(url: str, people: int) -> None:
 
 
 async def fill_triggered(connection: asyncpg.Connection[asyncpg.Record], people: int) -> None:
-    """So many, in no segment: `t0` and so on."""
-    await connection.execute(_PEOPLE, 0, people - 1, "t")
+    """So many, in no segment, with the numbers from 0 at the end of their ids."""
+    await connection.execute(_PEOPLE, 0, people - 1, TIMED, DIGITS)
     await connection.execute("ANALYZE campaign.person")
