@@ -35,6 +35,7 @@ ONE = {
     "/v1/topics": "one document, kept and given as a whole",
     "/v1/contact-rules": "one document, kept and given as a whole",
     "/v1/mail-paces": "one document, kept and given as a whole",
+    "/v1/feed-hosts": "one document, kept and given as a whole",
     "/v1/mail-paces/standing": "one document: how the paces stand, of which there are few",
     "/v1/messages/{message_id}/why": "one explanation",
     "/v1/people/{profile_id}/why": "one explanation",
@@ -74,6 +75,7 @@ KEYED = {
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
     "/v1/coupon-pools": "name",
+    "/v1/feeds": "name",
     "/v1/outcomes": "the send key, kind and mark",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
@@ -118,6 +120,7 @@ NAMED = {
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
     "/v1/coupon-pools/{name}": "messages say why there was no coupon by the pool's name",
+    "/v1/feeds/{name}": "templates show a feed by its name",
 }
 # What can be asked for after an event of one's own, which `after` names, has been applied.
 OWN_EVENT = {
@@ -147,6 +150,8 @@ WHOLE = {
     "/v1/topics",
     "/v1/contact-rules",
     "/v1/mail-paces",
+    "/v1/feeds/{name}",
+    "/v1/feed-hosts",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
     "/v1/rfm",

@@ -21,6 +21,9 @@ FILES_KEPT = timedelta(days=7)
 ANSWERS_KEPT = timedelta(days=7)
 """What dry runs have found."""
 
+FEEDS_KEPT = timedelta(days=90)
+"""Answers of data feeds that are asked once for each run."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -42,5 +45,6 @@ def retentions(settings: Settings) -> list[Retention]:
             posts.clear,
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
+        Retention("feed_answer", "fetched_at", FEEDS_KEPT),
         KEPT,
     ]

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.api.broadcasts import broadcast_routes
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
+from rapport_campaign.api.feeds import feed_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.mail_paces import mail_pace_routes
@@ -31,6 +32,7 @@ from rapport_campaign.api.webhooks import (
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.feeding import asker_of
 from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
@@ -74,12 +76,14 @@ def routers(
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     arrivals = Arrivals.of(engine, settings)
+    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
-        template_routes(engine, renderer),
+        template_routes(engine, renderer, asker),
+        feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
         sender_domain_routes(engine, means_of(settings)),

@@ -18,10 +18,12 @@ from rapport_campaign.domain.templates import (
     Variable,
     Version,
     kept_languages,
+    languages_of,
 )
-from rapport_campaign.handlers import snippets
+from rapport_campaign.handlers import feeds, snippets
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Draft
+from rapport_campaign.render.saying import templates
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import coupons
 from rapport_campaign.store import templates as store
@@ -69,10 +71,15 @@ async def require_version(
 
 
 async def known_snippets(tx: AsyncConnection, workspace: str, source: Source) -> dict[str, Snippet]:
-    """The snippets that a source calls."""
-    every = [source.texts, *source.languages.values()]
-    written = [part for one in every for part in _parts(one)]
-    return await snippets.wanted(tx, workspace, written)
+    """The snippets that a source calls; InvalidRequestError for data feeds that there are not."""
+    every = {"": source.texts} | {
+        f"languages.{tag}.": texts for tag, texts in source.languages.items()
+    }
+    written = {
+        f"{place}{name}": part for place, one in every.items() for name, part in _parts(one).items()
+    }
+    await feeds.require_known(tx, workspace, written)
+    return await snippets.wanted(tx, workspace, list(written.values()))
 
 
 async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet]) -> Work:
@@ -181,6 +188,19 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
         raise InvalidRequestError(message, details={"path": "coupon_pool"})
 
 
+async def require_feeds(tx: AsyncConnection, campaign: Campaign) -> None:
+    """InvalidRequestError for a campaign that shows data feeds that there are not."""
+    content = campaign.content or ""
+    said = {"subject": campaign.subject, "html": campaign.html, "text": campaign.text or ""}
+    others = {
+        f"languages.{tag}.{name}": getattr(one, name) or ""
+        for tag, one in languages_of(campaign.languages).items()
+        for name in said
+    }
+    parts = {f"content.{name}": one for name, one in templates(content).items()} if content else {}
+    await feeds.require_known(tx, campaign.workspace, {**said, **others, **parts})
+
+
 async def _add_version(
     tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]
 ) -> Version:
@@ -200,8 +220,9 @@ async def _add_version(
     return version
 
 
-def _parts(texts: Texts) -> list[str]:
-    return [texts.subject, texts.preheader, texts.body, texts.text or ""]
+def _parts(texts: Texts) -> dict[str, str]:
+    names = ("subject", "preheader", "body", "text")
+    return {name: getattr(texts, name) or "" for name in names}
 
 
 def _together(found: list[Variable]) -> tuple[Variable, ...]:

@@ -29,6 +29,7 @@ Code = Literal[
     "no_alt",
     "empty_subject",
     "invisible_in_subject",
+    "no_answer",
 ]
 
 

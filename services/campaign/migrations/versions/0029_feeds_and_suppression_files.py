@@ -1,0 +1,63 @@
+"""Data feeds; files of addresses that a job puts on the suppression list.
+
+Revision: 0029, follows 0026.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0029"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+SCHEMA = "campaign"
+INSTANT = sa.DateTime(timezone=True)
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "feed",
+        _text("workspace"),
+        _text("name"),
+        sa.Column("version", sa.Integer(), nullable=False),
+        _text("host"),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("sealed", sa.Text()),
+        sa.Column("secret_names", sa.JSON(), nullable=False),
+        sa.Column("changed_at", INSTANT, nullable=False),
+        _text("changed_by"),
+        sa.PrimaryKeyConstraint("workspace", "name", name=op.f("pk_feed")),
+        schema=SCHEMA,
+    )
+    op.create_table(
+        "feed_host",
+        _text("workspace"),
+        _text("host"),
+        _text("actor"),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "host", name=op.f("pk_feed_host")),
+        schema=SCHEMA,
+    )
+    op.create_table(
+        "feed_answer",
+        _text("workspace"),
+        _text("name"),
+        _text("key"),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("fetched_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "name", "key", name=op.f("pk_feed_answer")),
+        schema=SCHEMA,
+    )
+    op.create_index("ix_feed_answer_fetched_at", "feed_answer", ["fetched_at"], schema=SCHEMA)
+
+
+def downgrade() -> None:
+    for name in ("feed_answer", "feed_host", "feed"):
+        op.drop_table(name, schema=SCHEMA)
