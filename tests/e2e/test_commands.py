@@ -321,6 +321,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "suppression export": ["suppressions.csv"],
     "suppression import": ["file.json", "--reason", "why"],
     "suppression list": [],
+    "suppression refused": ["j"],
     "suppression remove": ["someone@example.com", "--reason", "why"],
     "survey archive": ["s"],
     "survey create": ["After", "How?"],

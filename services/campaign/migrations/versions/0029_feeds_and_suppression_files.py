@@ -56,8 +56,29 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index("ix_feed_answer_fetched_at", "feed_answer", ["fetched_at"], schema=SCHEMA)
+    op.create_table(
+        "suppression_part",
+        _text("workspace"),
+        _text("job"),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "job", "number", name=op.f("pk_suppression_part")),
+        schema=SCHEMA,
+    )
+    op.create_table(
+        "suppression_refusal",
+        _text("workspace"),
+        _text("job"),
+        sa.Column("line", sa.BigInteger(), nullable=False),
+        _text("code"),
+        _text("reason"),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "job", "line", name=op.f("pk_suppression_refusal")),
+        schema=SCHEMA,
+    )
 
 
 def downgrade() -> None:
-    for name in ("feed_answer", "feed_host", "feed"):
+    for name in ("suppression_refusal", "suppression_part", "feed_answer", "feed_host", "feed"):
         op.drop_table(name, schema=SCHEMA)

@@ -7,18 +7,20 @@ from fastapi import FastAPI
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.api.suppressions import UPLOADS
 from rapport_campaign.background import announce, background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.work import Works
+from rapport_campaign.handlers.work import PUT_AWAY, Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
 from rapport_campaign.settings import Settings
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import SCHEMA
 from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
@@ -48,7 +50,9 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     consumer = process.consume(topics, eraser(key))
     process.relay()
     works = Works(process.engine, restored_at=settings.restored_at).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    read, write = "campaigns:read", "campaigns:write"
+    process.jobs(JOBS, works, read=read, write=write, put_away=PUT_AWAY)
+    process.bounds = Bounds(streams=(UPLOADS,))
     carriers = Carriers.of(settings)
     process.workers += background(process.engine, publisher, lanes, carriers, settings)
     announce(process, settings)

@@ -37,6 +37,8 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("task", "expires_at", TASKS_KEPT),
+        Retention("suppression_refusal", "at", timedelta(days=settings.job_retention_days)),
+        Retention("suppression_part", "at", FILES_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
         Retention(
             "webhook_post",
