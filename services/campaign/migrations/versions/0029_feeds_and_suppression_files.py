@@ -1,4 +1,4 @@
-"""Data feeds; files of addresses that a job puts on the suppression list.
+"""Data feeds; files of addresses for the suppression list; AMP parts.
 
 Revision: 0029, follows 0026.
 """
@@ -20,6 +20,7 @@ def _text(name: str) -> sa.Column[str]:
 
 
 def upgrade() -> None:
+    op.add_column("campaign", sa.Column("amp", sa.Text()), schema=SCHEMA)
     op.create_table(
         "feed",
         _text("workspace"),
@@ -80,5 +81,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("campaign", "amp", schema=SCHEMA)
     for name in ("suppression_refusal", "suppression_part", "feed_answer", "feed_host", "feed"):
         op.drop_table(name, schema=SCHEMA)

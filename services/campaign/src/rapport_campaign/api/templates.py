@@ -199,6 +199,7 @@ def _version(one: Version) -> models.VersionView:
         preheader=source.texts.preheader,
         body=source.texts.body,
         text=source.texts.text,
+        amp=source.texts.amp,
         languages={
             tag: models.TextsBody.model_validate(texts, from_attributes=True)
             for tag, texts in source.languages.items()

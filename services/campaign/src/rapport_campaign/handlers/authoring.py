@@ -92,7 +92,10 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
     places = [f"languages.{tag}." if tag else "" for tag in drafts]
     whole = require_made(list(zip(places, found, strict=True)))
     said = {tag: one.said for tag, one in zip(drafts, whole, strict=True) if one.said is not None}
-    if sum(len(one.html) + len(one.text or "") for one in said.values()) > LARGEST:
+    if (
+        sum(len(one.html) + len(one.text or "") + len(one.amp or "") for one in said.values())
+        > LARGEST
+    ):
         message = f"All languages together are larger than {LARGEST // 2**20} MiB."
         raise InvalidRequestError(message, details={"limit": LARGEST})
     uses = sorted({name for one in whole for name in one.uses})
@@ -167,6 +170,7 @@ async def filled(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         subject=compiled.own.subject,
         html=compiled.own.html,
         text=compiled.own.text,
+        amp=compiled.own.amp,
         languages=kept_languages(compiled),
     )
 
@@ -176,7 +180,7 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
     there.
     """
     own = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
-    parts = (*own, campaign.languages)
+    parts = (*own, campaign.amp or "", campaign.languages)
     if campaign.coupon_pool is None:
         if any(_COUPON.search(part) for part in parts):
             message = "It shows {{ coupon.code }}: name the coupon_pool that codes are given from."
@@ -191,7 +195,7 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
 async def require_feeds(tx: AsyncConnection, campaign: Campaign) -> None:
     """InvalidRequestError for a campaign that shows data feeds that there are not."""
     content = campaign.content or ""
-    said = {"subject": campaign.subject, "html": campaign.html, "text": campaign.text or ""}
+    said = {name: getattr(campaign, name) or "" for name in ("subject", "html", "text", "amp")}
     others = {
         f"languages.{tag}.{name}": getattr(one, name) or ""
         for tag, one in languages_of(campaign.languages).items()
@@ -221,7 +225,7 @@ async def _add_version(
 
 
 def _parts(texts: Texts) -> dict[str, str]:
-    names = ("subject", "preheader", "body", "text")
+    names = ("subject", "preheader", "body", "text", "amp")
     return {name: getattr(texts, name) or "" for name in names}
 
 

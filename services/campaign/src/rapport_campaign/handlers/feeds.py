@@ -181,7 +181,7 @@ async def tried(
 
 def shown_by(said: Said) -> set[str]:
     """The feeds that a text shows."""
-    parts = (said.subject, said.html, said.text or "", said.preheader)
+    parts = (said.subject, said.html, said.text or "", said.preheader, said.amp or "")
     return named(one.path for part in parts for one in mentions(part, ROOT))
 
 
