@@ -23,6 +23,8 @@ ANSWERS_KEPT = timedelta(days=7)
 
 FEEDS_KEPT = timedelta(days=90)
 """Answers of data feeds that are asked once for each run."""
+INQUIRIES_KEPT = timedelta(days=30)
+"""What providers are asked about: none knows longer."""
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -48,5 +50,7 @@ def retentions(settings: Settings) -> list[Retention]:
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
         Retention("feed_answer", "fetched_at", FEEDS_KEPT),
+        Retention("dry_run", "at", ANSWERS_KEPT),
+        Retention("inquiry", "at", INQUIRIES_KEPT),
         KEPT,
     ]

@@ -1,6 +1,6 @@
 """What is chosen for each message when it is marked `sending`: language, data, and coupon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,11 @@ from rapport_campaign.domain.templates import languages_of, others_of
 from rapport_campaign.handlers import coupons
 from rapport_campaign.handlers.supplying import supplied
 from rapport_campaign.store import templates
+
+Giving = Callable[
+    [AsyncConnection, Sequence[tuple[MessageKey, str]]], Awaitable[dict[MessageKey, str]]
+]
+"""Gives a code to each message, from its pool, as far as there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,13 @@ async def chosen(
     going: Sequence[Claimed],
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
+    *,
+    give: Giving = coupons.give,
+    keep: bool = True,
 ) -> Personal:
     """What is chosen for the messages that may go, and kept with them.
 
+    Who only wants to know has a `give` that gives nothing away, and keeps nothing.
     Nothing is asked of the database for campaigns of one language without coupons and data. Call
     it after everything else is locked.
     """
@@ -44,7 +53,7 @@ async def chosen(
     made_in: dict[MessageKey, str] = {}
     wanted: list[tuple[MessageKey, str]] = []
     codes: dict[MessageKey, str] = {}
-    supply = await supplied(tx, going, campaigns, persons)
+    supply = await supplied(tx, going, campaigns, persons, keep=keep)
     for one in going:
         campaign = campaigns.get((one.workspace, one.campaign_id or ""))
         if campaign is None:
@@ -56,8 +65,9 @@ async def chosen(
             codes[one.key] = TEST_CODE
         elif campaign.coupon_pool is not None and one.key not in supply.lacking:
             wanted.append((one.key, campaign.coupon_pool))
-    await templates.note_languages(tx, made_in)
-    codes |= await coupons.give(tx, wanted)
+    if keep:
+        await templates.note_languages(tx, made_in)
+    codes |= await give(tx, wanted)
     dry = {key: coupons.dry(pool) for key, pool in wanted if key not in codes}
     return Personal(made_in, codes, {**dry, **supply.lacking}, supply.data)
 

@@ -8,7 +8,7 @@ the job to the renderer's process.
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,8 +59,13 @@ async def supplied(
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
     suppliers: Mapping[str, Supplier] = SUPPLIERS,
+    *,
+    keep: bool = True,
 ) -> Supply:
-    """What all suppliers have for the messages that may go: data by root, for each message."""
+    """What all suppliers have for the messages that may go: data by root, for each message.
+
+    Without `keep` somebody only wants to know.
+    """
     data: defaultdict[MessageKey, dict[str, Any]] = defaultdict(dict)
     lacking: dict[MessageKey, str] = {}
     for root, supplier in suppliers.items():
@@ -73,6 +78,8 @@ async def supplied(
         ]
         if not asking:
             continue
+        if not keep:
+            asking = [replace(one, kept=False) for one in asking]
         found = await supplier(tx, asking)
         lacking |= found.lacking
         for key, one in found.data.items():
