@@ -85,6 +85,10 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "offers": [
+        *("Version 1 holds.", "Offer guide-tea is at version 1.", "second-cities", "the product's"),
+        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "nothing new", "is archived.", "9.20"),
+    ],
     "outcomes": [
         *(
             "bounced",

@@ -1,4 +1,4 @@
-"""AMP parts: what is wrong with one is told when it is saved, and mails without one stay as they are."""
+"""AMP parts: what is wrong with one is told when it is saved; other mails stay as they are."""
 
 import email
 import hashlib

@@ -13,6 +13,7 @@ from rapport_campaign.domain.feed_addresses import (
 )
 from rapport_campaign.domain.feed_answers import MOST_DEPTH, MOST_VALUES, AnswerError, read
 from rapport_campaign.domain.feeds import header_problem, named, unfit, wanted_of
+from rapport_campaign.domain.speaking import mentions
 from rapport_campaign.handlers.feed_asking import FeedError
 from rapport_campaign.handlers.feed_memory import FINAL_SECONDS, Answer, Memory
 from rapport_common.outside.addresses import networks
@@ -141,13 +142,16 @@ def test_what_is_packed_is_not_unpacked() -> None:
 )
 def test_what_a_template_says_of_feeds(text: str, told: list[tuple[str, int, int]]) -> None:
     known = {"weather": ["sky"], "news": None}
-    found = [one.told("html", text) for one in unfit(text, known)]
+    spoken = [unfit(one, known) for one in mentions(text, "feed")]
+    found = [one.told("html", text) for one in spoken if one is not None]
     assert [(one["variable"], one["line"], one["column"]) for one in found] == told
     assert all(one["message"].startswith("html, line ") for one in found)
 
 
 def test_without_feeds_none_is_there() -> None:
-    [one] = unfit("{{ feed.x }}", {})
+    [mention] = mentions("{{ feed.x }}", "feed")
+    one = unfit(mention, {})
+    assert one is not None
     assert one.message.endswith("there are: none")
 
 

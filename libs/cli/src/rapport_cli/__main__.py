@@ -41,6 +41,7 @@ from rapport_cli import (
     mails,
     merge_rules,
     messages,
+    offers,
     opt_ins,
     outbox,
     outcome_webhooks,
@@ -119,6 +120,9 @@ app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(feeds.app, name="feed")
 app.add_typer(feeds.hosts, name="feed-hosts")
+app.add_typer(offers.app, name="offer")
+app.add_typer(offers.guards, name="price-guards")
+messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")

@@ -22,6 +22,7 @@ SCOPES = (
     "imports:write",
     "loyalty:redeem",
     "messages:send",
+    "offers:quote",
     "tasks:work",
     "ops",
     "privacy:read",

@@ -1,13 +1,13 @@
 """Data feeds; files of addresses for the suppression list; AMP parts.
 
-Revision: 0029, follows 0026.
+Revision: 0029, follows 0027.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0029"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 

@@ -49,8 +49,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.relay()
     looking = Looking(looker, settings.sender_batch, settings.service_from)
     works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
-    read, write = "campaigns:read", "campaigns:write"
-    process.jobs(JOBS, works, read=read, write=write, put_away=PUT_AWAY)
+    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)

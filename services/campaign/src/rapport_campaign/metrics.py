@@ -129,6 +129,16 @@ WEBHOOKS_OFF = Gauge(
     "rapport_campaign_webhooks_off",
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
+OFFER_PRICES = Counter(
+    "rapport_offer_prices_total",
+    "Prices that were said, by offer and rule (empty: the list price); rare ones are other.",
+    ["offer", "rule"],
+)
+OFFER_CLAMPS = Counter(
+    "rapport_offer_clamps_total",
+    "Prices that a guard rail has changed, by offer and rule.",
+    ["offer", "rule"],
+)
 FEEDS = Counter(
     "rapport_feed_answers_total",
     "Times a data feed was asked, by the feed (of so many, the rest are `other`) and what came.",

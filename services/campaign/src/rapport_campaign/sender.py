@@ -22,7 +22,7 @@ from rapport_campaign.domain.tasks import TASKS
 from rapport_campaign.handlers import parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
-from rapport_campaign.handlers.feeding import Feeds, Wanting, feeds_of
+from rapport_campaign.handlers.feeding import Feeds, feeds_of
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.outlets import Away, Mouth, outlets_of
@@ -187,7 +187,7 @@ class Sender:
             return
         keys = {one.claimed.key for one in showing}
         plain = [one for one in batch.jobs if one.claimed.key not in keys]
-        wanting = await self._ask_feeds(showing)
+        wanting = await self.feeds.begin(showing)
         ready: list[Job] = []
         results = [Result(job, NOT_TRIED, clock.now()) for job in showing]
         try:
@@ -202,15 +202,6 @@ class Sender:
                 await self._record(batch.token, results, until)
         if ready:
             await self._carry_out(replace(batch, jobs=ready), way, stop)
-
-    async def _ask_feeds(self, showing: Sequence[Job]) -> list[Wanting] | None:
-        try:
-            return await self.feeds.begin(showing)
-        except Exception as error:
-            if not is_retriable(error):
-                raise
-            log.warning("feeds can't be read, what shows them is given back", error=error)
-            return None
 
     async def _carry_out(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
         lane, claimed_at = way.lane, way.claimed_at

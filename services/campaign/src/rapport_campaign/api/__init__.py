@@ -15,6 +15,7 @@ from rapport_campaign.api.mail_paces import mail_pace_routes
 from rapport_campaign.api.mail_pools import mail_pool_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.api.offers import offer_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
@@ -22,6 +23,7 @@ from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
+from rapport_campaign.api.quotes import quote_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
@@ -112,6 +114,8 @@ def routers(
         feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
+        offer_routes(engine),
+        quote_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),

@@ -17,7 +17,7 @@ from rapport_campaign.domain.feed_addresses import AddressError, host_of, requir
 from rapport_campaign.domain.feeds import MAX_BYTES, MAX_SECONDS, MOST_HOSTS, FallBack, Feed, Spec
 from rapport_campaign.handlers import feeds as use
 from rapport_campaign.handlers.feed_asking import Asker
-from rapport_campaign.handlers.previews import NOBODY, state_of
+from rapport_campaign.handlers.previews import NOBODY, person_of
 from rapport_campaign.store import feeds as store
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -227,7 +227,8 @@ def _changing(router: APIRouter, engine: AsyncEngine, asker: Asker) -> None:
         async with engine.begin() as tx:
             feed = await use.require(tx, caller.workspace, name)
             who = body.profile_id
-            state = await state_of(tx, caller.workspace, who) if who else None
+            person = await person_of(tx, caller.workspace, who) if who else None
+        state = person.state if person else None
         addresses = addresses_of(state) if state else []
         found = await use.tried(
             asker,

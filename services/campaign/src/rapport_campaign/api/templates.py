@@ -133,8 +133,11 @@ def _looking(router: APIRouter, engine: AsyncEngine, renderer: Renderer, asker: 
             version = await use.require_version(tx, template, body.version)
             who = await previews.reader(tx, version, body.profile_id, body.language)
             feeds = await previews.feeds_of(tx, version, who)
+            supplied = await previews.data_for(tx, version, who)
         fed = await previews.fed(asker, feeds, version, who)
-        sight = await previews.shown(renderer, template, version, who, data=body.data, feeds=fed)
+        sight = await previews.shown(
+            renderer, template, version, who, data=body.data, supplied=supplied, feeds=fed
+        )
         return models.PreviewView(version=version.version, language=who.language, **asdict(sight))
 
     @router.post("/v1/templates/{template_id}/warnings")

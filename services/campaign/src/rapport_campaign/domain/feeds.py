@@ -1,7 +1,7 @@
 """Data feeds: what a template sees of somebody else's JSON, and what it does without an answer."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -10,7 +10,7 @@ import msgspec
 
 from rapport_campaign.domain.feed_addresses import host_of
 from rapport_campaign.domain.provider_keys import ProviderKeys
-from rapport_campaign.domain.speaking import ANYTHING, Path, mentions, place_of
+from rapport_campaign.domain.speaking import ANYTHING, Mention, Path, place_of
 
 ROOT = "feed"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -115,23 +115,21 @@ def named(paths: Iterable[Path]) -> set[str]:
     return {path[0] for path in paths if path and path[0] != ANYTHING}
 
 
-def unfit(source: str, known: Mapping[str, Collection[str] | None]) -> Iterator[Unfit]:
-    """What a text says of feeds that there are not; `known`: the top fields of each, if told."""
+def unfit(one: Mention, known: Mapping[str, Collection[str] | None]) -> Unfit | None:
+    """What a text says of a feed that there is not; `known`: the top fields of each, if told."""
     there = ", ".join(sorted(known)) or "none"
-    for one in mentions(source, ROOT):
-        if not one.path or one.path[0] == ANYTHING:
-            message = f"name one feed, as {{{{ {ROOT}.weather.sky }}}}; there are: {there}"
-            yield Unfit(ROOT, message, one.index)
-            continue
-        name, *below = one.path
-        told = f"{ROOT}.{'.'.join(one.path)}"
-        if name not in known:
-            yield Unfit(told, f"there is no feed {name!r}; there are: {there}", one.index)
-            continue
-        fields = known[name]
-        if fields and below and below[0] not in {*fields, ANYTHING, "size", "first", "last"}:
-            said = ", ".join(sorted(fields))
-            yield Unfit(told, f"feed {name!r} has no {below[0]!r}; it has: {said}", one.index)
+    if not one.path or one.path[0] == ANYTHING:
+        message = f"name one feed, as {{{{ {ROOT}.weather.sky }}}}; there are: {there}"
+        return Unfit(ROOT, message, one.index)
+    name, *below = one.path
+    told = f"{ROOT}.{'.'.join(one.path)}"
+    if name not in known:
+        return Unfit(told, f"there is no feed {name!r}; there are: {there}", one.index)
+    fields = known[name]
+    if fields and below and below[0] not in {*fields, ANYTHING, "size", "first", "last"}:
+        said = ", ".join(sorted(fields))
+        return Unfit(told, f"feed {name!r} has no {below[0]!r}; it has: {said}", one.index)
+    return None
 
 
 def wanted_of(data: Any, name: str, paths: Iterable[Path]) -> Any:

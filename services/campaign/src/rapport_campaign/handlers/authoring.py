@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.templates import (
     Compiled,
+    Said,
     Snippet,
     Source,
     Template,
@@ -18,12 +19,12 @@ from rapport_campaign.domain.templates import (
     Variable,
     Version,
     kept_languages,
-    languages_of,
 )
-from rapport_campaign.handlers import feeds, snippets
+from rapport_campaign.handlers import snippets
+from rapport_campaign.handlers.suppliers import CHECKS
+from rapport_campaign.handlers.supplying import require_known
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Draft
-from rapport_campaign.render.saying import templates
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import coupons
 from rapport_campaign.store import templates as store
@@ -71,15 +72,10 @@ async def require_version(
 
 
 async def known_snippets(tx: AsyncConnection, workspace: str, source: Source) -> dict[str, Snippet]:
-    """The snippets that a source calls; InvalidRequestError for data feeds that there are not."""
-    every = {"": source.texts} | {
-        f"languages.{tag}.": texts for tag, texts in source.languages.items()
-    }
-    written = {
-        f"{place}{name}": part for place, one in every.items() for name, part in _parts(one).items()
-    }
-    await feeds.require_known(tx, workspace, written)
-    return await snippets.wanted(tx, workspace, list(written.values()))
+    """The snippets that a source calls."""
+    every = [source.texts, *source.languages.values()]
+    written = [part for one in every for part in _parts(one)]
+    return await snippets.wanted(tx, workspace, written)
 
 
 async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet]) -> Work:
@@ -192,22 +188,24 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
         raise InvalidRequestError(message, details={"path": "coupon_pool"})
 
 
-async def require_feeds(tx: AsyncConnection, campaign: Campaign) -> None:
-    """InvalidRequestError for a campaign that shows data feeds that there are not."""
-    content = campaign.content or ""
-    said = {name: getattr(campaign, name) or "" for name in ("subject", "html", "text", "amp")}
-    others = {
-        f"languages.{tag}.{name}": getattr(one, name) or ""
-        for tag, one in languages_of(campaign.languages).items()
-        for name in said
+async def require_data(tx: AsyncConnection, campaign: Campaign) -> None:
+    """InvalidRequestError for a campaign that speaks of data that there are not, with the place."""
+    texts = {
+        "subject": campaign.subject,
+        "html": campaign.html,
+        "text": campaign.text or "",
+        "amp": campaign.amp or "",
+        # Quotes in JSON have a backslash before them.
+        "content": (campaign.content or "").replace('\\"', '"'),
+        "languages": campaign.languages.replace('\\"', '"'),
     }
-    parts = {f"content.{name}": one for name, one in templates(content).items()} if content else {}
-    await feeds.require_known(tx, campaign.workspace, {**said, **others, **parts})
+    await require_known(tx, campaign.workspace, texts, CHECKS)
 
 
 async def _add_version(
     tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]
 ) -> Version:
+    await require_known(tx, template.workspace, _written(work), CHECKS)
     version = Version(
         workspace=template.workspace,
         template_id=template.template_id,
@@ -224,9 +222,27 @@ async def _add_version(
     return version
 
 
-def _parts(texts: Texts) -> dict[str, str]:
-    names = ("subject", "preheader", "body", "text", "amp")
-    return {name: getattr(texts, name) or "" for name in names}
+def _written(work: Work) -> dict[str, str]:
+    """All that an author has written, by field; and what was made of it, with snippets put in."""
+    written = {"": work.source.texts} | {
+        f"languages.{tag}.": texts for tag, texts in work.source.languages.items()
+    }
+    found = {
+        f"{place}{name}": getattr(texts, name) or ""
+        for place, texts in written.items()
+        for name in ("subject", "preheader", "body", "text", "amp")
+    }
+    said = [work.compiled.own, *work.compiled.languages.values()]
+    made = "\n".join(part or "" for one in said for part in _said(one))
+    return {**found, "body (with snippets)": made}
+
+
+def _parts(texts: Texts) -> list[str]:
+    return [texts.subject, texts.preheader, texts.body, texts.text or "", texts.amp or ""]
+
+
+def _said(one: Said) -> tuple[str | None, ...]:
+    return (one.subject, one.html, one.text, one.amp)
 
 
 def _together(found: list[Variable]) -> tuple[Variable, ...]:

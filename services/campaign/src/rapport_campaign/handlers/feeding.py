@@ -97,14 +97,20 @@ class Feeds:
         """The messages that show feeds; nothing is asked for the others."""
         return [one for one in jobs if one.campaign is not None and spoken_of(one.campaign, ROOT)]
 
-    async def begin(self, jobs: Sequence[Job]) -> list[Wanting]:
-        """Begin to ask what these messages show."""
+    async def begin(self, jobs: Sequence[Job]) -> list[Wanting] | None:
+        """Begin to ask what these messages show; None while the database is away."""
         paths = {one.claimed.key: _paths(one) for one in jobs}
         keys = {
             (one.claimed.workspace, name) for one in jobs for name in named(paths[one.claimed.key])
         }
-        async with self._engine.begin() as tx:
-            feeds = await store.named(tx, keys)
+        try:
+            async with self._engine.begin() as tx:
+                feeds = await store.named(tx, keys)
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            log.warning("feeds can't be read, what shows them is given back", error=error)
+            return None
         found: list[Wanting] = []
         for one in jobs:
             workspace = one.claimed.workspace

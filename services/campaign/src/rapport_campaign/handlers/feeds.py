@@ -29,6 +29,7 @@ from rapport_campaign.domain.speaking import mentions
 from rapport_campaign.domain.templates import Said
 from rapport_campaign.handlers.feed_asking import Asker, FeedError
 from rapport_campaign.handlers.feed_questions import NO_VALUE, variables_of
+from rapport_campaign.handlers.supplying import Spoken
 from rapport_campaign.store import feeds as store
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -134,18 +135,17 @@ async def remove(tx: AsyncConnection, workspace: str, name: str) -> None:
     await store.remove(tx, workspace, name)
 
 
-async def require_known(tx: AsyncConnection, workspace: str, said: Mapping[str, str]) -> None:
-    """InvalidRequestError, with each place, for texts that show feeds there are not; `said`: texts
-    by their fields. Feeds that are there stay until the commit.
+async def check(tx: AsyncConnection, workspace: str, spoken: Sequence[Spoken]) -> None:
+    """InvalidRequestError, with each place, for what texts say of feeds that there are not, see
+    `supplying.Check`. Those that are there stay until the commit.
     """
-    speaking = {field: text for field, text in said.items() if any(mentions(text, ROOT))}
-    if not speaking:
-        return
     await store.seize(tx, workspace)
     feeds = await store.of_workspace(tx, workspace, limit=MOST_FEEDS)
     known = {one.name: one.spec.fields for one in feeds}
     problems = [
-        one.told(field, text) for field, text in speaking.items() for one in unfit(text, known)
+        wrong.told(one.field, one.source)
+        for one in spoken
+        if (wrong := unfit(one.mention, known)) is not None
     ]
     if problems:
         details = {"problems": problems[:50], "feeds": sorted(known)}

@@ -20,8 +20,9 @@ async def require_usable(
 ) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
-    `wanted` has them by field (`subject`, `html`, `text`, `amp`, those of `content`); one that is missing
-    is not looked at. `of_request`: of a single message, whose templates see other variables.
+    `wanted` has them by field (`subject`, `html`, `text`, `amp`, those of `content`); what is
+    missing is not looked at. `of_request`: of a single message, whose templates see other
+    variables.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
     if wanted.get("content"):

@@ -85,6 +85,12 @@ def _frame(page: Hidden, tags: list[Piece]) -> Iterator[Problem]:
     starts = [one for one in tags if one.kind == "start"]
     if not any(one.name == "meta" and _is(page, one, "charset", "utf-8") for one in starts):
         yield Problem('it must have <meta charset="utf-8"> in its <head>')
+    yield from _head(page, tags, starts)
+    yield from _components(page, starts)
+
+
+def _head(page: Hidden, tags: list[Piece], starts: list[Piece]) -> Iterator[Problem]:
+    """Runtime, boilerplate and style."""
     runtimes = [one for one in starts if one.name == "script" and _is(page, one, "src", _RUNTIME)]
     if len(runtimes) != 1:
         yield Problem(f'it must have <script async src="{_RUNTIME}"></script> once')
@@ -93,9 +99,13 @@ def _frame(page: Hidden, tags: list[Piece]) -> Iterator[Problem]:
     custom = [one for one in starts if one.name == "style" and _has(page, one, "amp-custom")]
     if len(custom) > 1:
         yield Problem("it may have one <style amp-custom>", page.line(custom[1].start))
+
+
+def _components(page: Hidden, starts: list[Piece]) -> Iterator[Problem]:
+    """What is used without its script."""
     asked = {_component(page, one) for one in starts if one.name == "script"}
     used = {one.name: one for one in starts if one.name in _COMPONENTS - {"amp-mustache"}}
-    if "form" in there:
+    if any(one.name == "form" for one in starts):
         used.setdefault("amp-form", next(one for one in starts if one.name == "form"))
     for name, one in used.items():
         if name not in asked:
