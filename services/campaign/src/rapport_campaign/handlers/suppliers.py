@@ -8,4 +8,4 @@ from rapport_campaign.handlers.supplying import Check, Supplier
 
 SUPPLIERS: Mapping[str, Supplier] = {pricing.ROOT: pricing.supply}
 CHECKS: Mapping[str, Check] = {pricing.ROOT: pricing.check, FEED: feeds.check}
-"""Who looks at what texts speak of when they are saved; feeds are asked behind the claim (ADR 85)."""
+"""Who looks at what texts speak of when they are saved; feeds are asked later (ADR 85)."""
