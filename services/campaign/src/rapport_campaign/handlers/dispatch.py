@@ -35,7 +35,7 @@ from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.mail_paces import Paces
-from rapport_campaign.handlers.marking import job_of, marked
+from rapport_campaign.handlers.marking import job_of, marked, unsaid
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
@@ -137,6 +137,7 @@ class Dispatcher:
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
         lacking = personal.dry
+        verdicts |= unsaid(going, personal)
         lanes = paced.counting()
         marks = [
             marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
@@ -147,7 +148,7 @@ class Dispatcher:
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in lacking]
+        going = [one for one in going if one.key not in lacking and one.key not in personal.silent]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [

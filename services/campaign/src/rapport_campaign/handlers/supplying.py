@@ -42,15 +42,18 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What templates see under a supplier's root, by message; `lacking`: why a message fails."""
+    """What templates see under a supplier's root, by message.
+
+    `lacking`: why a message fails; `silent`: why one is not sent, which is nobody's fault.
+    """
 
     data: Mapping[MessageKey, Any] = field(default_factory=dict)
     lacking: Mapping[MessageKey, str] = field(default_factory=dict)
+    silent: Mapping[MessageKey, str] = field(default_factory=dict)
 
 
 Supplier = Callable[[AsyncConnection, Sequence[Asking]], Awaitable[Supply]]
-SUPPLIERS: Mapping[str, Supplier] = {}
-"""By the root of the variables."""
+"""Those there are stand in `suppliers`."""
 
 
 async def supplied(
@@ -58,16 +61,18 @@ async def supplied(
     going: Sequence[Claimed],
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
-    suppliers: Mapping[str, Supplier] = SUPPLIERS,
+    suppliers: Mapping[str, Supplier],
 ) -> Supply:
     """What all suppliers have for the messages that may go: data by root, for each message."""
     data: defaultdict[MessageKey, dict[str, Any]] = defaultdict(dict)
     lacking: dict[MessageKey, str] = {}
+    silent: dict[MessageKey, str] = {}
     for root, supplier in suppliers.items():
         asking = [
             asked
             for one in going
             if one.key not in lacking
+            and one.key not in silent
             and (campaign := campaigns.get((one.workspace, one.campaign_id or ""))) is not None
             and (asked := _asking(one, campaign, persons.get(one.key), root)) is not None
         ]
@@ -75,15 +80,16 @@ async def supplied(
             continue
         found = await supplier(tx, asking)
         lacking |= found.lacking
+        silent |= found.silent
         for key, one in found.data.items():
             data[key][root] = one
-    return Supply(data, lacking)
+    return Supply(data, lacking, silent)
 
 
 async def shown(
     tx: AsyncConnection,
     asking: Callable[[str], Asking | None],
-    suppliers: Mapping[str, Supplier] = SUPPLIERS,
+    suppliers: Mapping[str, Supplier],
 ) -> dict[str, Any]:
     """What a preview sees, by root; `asking` says for each root what is asked, if anything is.
 

@@ -22,6 +22,7 @@ EXISTING: Mapping[str, Any] = {
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "coupon": {"code": _VALUE},
+    "recommendations": ANY,
     "unsubscribe_url": _VALUE,
     "preferences_url": _VALUE,
     "now": ANY,
