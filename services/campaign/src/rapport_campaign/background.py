@@ -14,6 +14,7 @@ from rapport_campaign.handlers.providers import Keeper
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
+from rapport_campaign.ranker import Ranker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
@@ -46,5 +47,6 @@ def background(
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),
+        Ranker(engine),
         *intakes(engine, publisher, settings),
     ]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rapport_campaign.handlers.products import EVENTS_KEPT
 from rapport_campaign.settings import Settings
 from rapport_campaign.store import keeping, posts
 from rapport_campaign.store.contacts import LONGEST_KEPT
@@ -42,5 +43,6 @@ def retentions(settings: Settings) -> list[Retention]:
             posts.clear,
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
+        Retention("product_event", "at", EVENTS_KEPT),
         KEPT,
     ]

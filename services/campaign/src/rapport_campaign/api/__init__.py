@@ -15,8 +15,10 @@ from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.products import product_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
+from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import suppression_routes
@@ -82,6 +84,8 @@ def routers(
         template_routes(engine, renderer),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),

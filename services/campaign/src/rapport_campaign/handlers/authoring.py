@@ -20,6 +20,7 @@ from rapport_campaign.domain.templates import (
     kept_languages,
 )
 from rapport_campaign.handlers import snippets
+from rapport_campaign.handlers.slots import require_slots_of
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Draft
 from rapport_campaign.renderer import Renderer
@@ -99,6 +100,7 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
 
 async def add(tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]) -> Version:
     """Write a new template with its first version; `by`: who, and why."""
+    await require_slots_of(tx, template.workspace, work.source)
     await store.create(tx, template)
     return await _add_version(tx, template, work, by)
 
@@ -110,6 +112,7 @@ async def change(
 
     Drafts say the new one from now on. What was started keeps what it said.
     """
+    await require_slots_of(tx, template.workspace, work.source)
     there = await require(tx, template.workspace, template.template_id, lock=True)
     require_living(there)
     if there.version != template.version:

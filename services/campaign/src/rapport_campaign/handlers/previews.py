@@ -1,6 +1,7 @@
 """Templates as people would get them, and who would miss something in them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,13 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.coupons import TEST_CODE
 from rapport_campaign.domain.languages import lookup, spoken_by
-from rapport_campaign.domain.model import State
+from rapport_campaign.domain.model import Person, State
+from rapport_campaign.domain.speaking import mentions
 from rapport_campaign.domain.templates import Template, Variable, Version
+from rapport_campaign.handlers import supplying
 from rapport_campaign.handlers.segments import require_living
+from rapport_campaign.handlers.suppliers import SUPPLIERS
+from rapport_campaign.handlers.supplying import PREVIEW, Asking
 from rapport_campaign.render.preview import Sight, View
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.store import audience, people, templates
 from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.events.contact import EMAIL_CHANNEL
 
 MOST_VARIABLES = 100
 NOBODY = "someone@example.com"
@@ -25,11 +31,12 @@ _SECTIONS = {"traits", "computed"}
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """As whose a template is shown: their state, and the language they get."""
+    """As whose a template is shown: their state, the language they get, data of suppliers."""
 
     state: State | None
     address: str
     language: str | None
+    supplied: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def reader(
@@ -43,7 +50,28 @@ async def reader(
     if used is None and language is None:
         usual = await templates.policy_languages(tx, [version.workspace])
         used = lookup(usual.get(version.workspace), having)
-    return Reader(state, addresses[0].value if addresses else NOBODY, used)
+    more = await _supplied(tx, version, profile_id, state, used)
+    return Reader(state, addresses[0].value if addresses else NOBODY, used, more)
+
+
+async def _supplied(
+    tx: AsyncConnection,
+    version: Version,
+    profile_id: str | None,
+    state: State | None,
+    language: str | None,
+) -> dict[str, Any]:
+    """What suppliers have for the preview."""
+    said = version.compiled.said(language)
+    parts = (said.subject, said.preheader, said.html, said.text or "")
+    person = Person(profile_id, 0, state) if profile_id is not None else None
+
+    def asking(root: str) -> Asking | None:
+        paths = frozenset(one.path for part in parts for one in mentions(part, root))
+        key = (version.workspace, PREVIEW)
+        return Asking(key, EMAIL_CHANNEL, paths, person, kept=False) if paths else None
+
+    return await supplying.shown(tx, asking, SUPPLIERS)
 
 
 async def shown(
@@ -62,6 +90,7 @@ async def shown(
             "coupon": {"code": TEST_CODE},
             "unsubscribe_url": f"{base}/u/preview",
             "preferences_url": f"{base}/p/preview",
+            **who.supplied,
         },
     )
     found = await renderer.show(view)

@@ -42,10 +42,15 @@ _FACTS = text(
     "ORDER BY e.at DESC, e.source DESC, e.message_id DESC LIMIT k.most) AS e "
     "ORDER BY v.n, e.at DESC, e.source DESC, e.message_id DESC"
 )
+_BEGIN = text(
+    "INSERT INTO campaign.recommendation_standing (workspace, next_at, soonest_at) "
+    "SELECT one, CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:workspaces AS text[])) AS one ORDER BY 1 ON CONFLICT DO NOTHING"
+)
+# Whoever finds it poked already locks nothing: so consumers do not wait for each other.
 _POKE = text(
-    "INSERT INTO campaign.recommendation_standing AS s (workspace, next_at, soonest_at) "
-    "SELECT one, :now, :now FROM unnest(CAST(:workspaces AS text[])) AS one ORDER BY 1 "
-    "ON CONFLICT (workspace) DO UPDATE SET next_at = s.soonest_at WHERE s.next_at > s.soonest_at"
+    "UPDATE campaign.recommendation_standing SET next_at = soonest_at "
+    "WHERE next_at > soonest_at AND workspace = ANY(CAST(:workspaces AS text[]))"
 )
 
 
@@ -90,7 +95,9 @@ async def save(tx: AsyncConnection, events: Sequence[ProductEvent]) -> list[Save
 async def poke(tx: AsyncConnection, workspaces: Sequence[str], now: datetime) -> None:
     """Let what is sold most be worked out again, as soon as that may be."""
     if workspaces:
-        await tx.execute(_POKE, {"workspaces": sorted(set(workspaces)), "now": now})
+        named = sorted(set(workspaces))
+        await tx.execute(_BEGIN, {"workspaces": named, "now": now})
+        await tx.execute(_POKE, {"workspaces": named})
 
 
 async def facts(

@@ -149,7 +149,8 @@ async def rest(tx: AsyncConnection, workspace: str, until: datetime, now: dateti
     await tx.execute(
         text(
             "UPDATE campaign.recommendation_standing SET soonest_at = :until, ranked_at = :now, "
-            "next_at = greatest(next_at, :until) WHERE workspace = :workspace"
+            "next_at = CASE WHEN next_at = soonest_at THEN CAST(:until AS timestamptz) "
+            "ELSE greatest(next_at, CAST(:until AS timestamptz)) END WHERE workspace = :workspace"
         ),
         {"workspace": workspace, "until": until, "now": now},
     )

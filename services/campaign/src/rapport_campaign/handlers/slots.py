@@ -1,0 +1,121 @@
+"""Slots of templates: operators say what they are filled by, and templates name those there are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.recommending import Pick, Slot
+from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of
+from rapport_campaign.domain.templates import Source
+from rapport_campaign.handlers.recommending import ROOT, Asked, Inside
+from rapport_campaign.render.saying import templates
+from rapport_campaign.store import people, ranking
+from rapport_campaign.store import recommending as store
+from rapport_campaign.store.recommending import Kept
+from rapport_common import clock
+from rapport_common.errors import InvalidRequestError, NotFoundError
+
+MOST_SLOTS = 200
+_SHOWN = 50
+_FIELDS = ("subject", "preheader", "html", "body", "text", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What somebody would be recommended; `ranked_at`: of when best sellers are."""
+
+    profile_id: str
+    ranked_at: datetime | None
+    picks: list[Pick]
+
+
+async def require(tx: AsyncConnection, workspace: str, slot: str) -> Kept:
+    """A slot, or NotFoundError."""
+    found = await store.find(tx, workspace, slot)
+    if found is None:
+        raise NotFoundError(f"There is no slot {slot!r} in this workspace: PUT makes it.")
+    return found
+
+
+async def put(tx: AsyncConnection, workspace: str, slot: Slot, by: str) -> None:
+    """Let a slot be so."""
+    known = await store.find(tx, workspace, slot.name)
+    if known is None and await store.count(tx, workspace) >= MOST_SLOTS:
+        message = f"A workspace has at most {MOST_SLOTS} slots: archive one."
+        raise InvalidRequestError(message, details={"limit": MOST_SLOTS})
+    await store.save(tx, workspace, slot, by, clock.now())
+
+
+async def of_person(tx: AsyncConnection, workspace: str, profile_id: str, slot: str) -> Found:
+    """What somebody would be recommended now; NotFoundError."""
+    known = (await require(tx, workspace, slot)).slot
+    key = (workspace, profile_id)
+    now_id = (await people.resolve(tx, [key]))[key]
+    person = (await people.load(tx, [(workspace, now_id)])).get((workspace, now_id))
+    if person is None or person.state is None:
+        raise NotFoundError(f"There is no profile {profile_id} in this workspace, or no more.")
+    found = await Inside(tx).recommend(Asked(workspace, known, {now_id: person.state}))
+    at = (await ranking.ranked_at(tx, [workspace])).get(workspace)
+    return Found(now_id, at, list(found[now_id]))
+
+
+async def require_slots(tx: AsyncConnection, workspace: str, given: Mapping[str, Any]) -> None:
+    """InvalidRequestError for templates that name a slot there is not, with each place.
+
+    `given` has templates by field, those of `content` (JSON) too.
+    """
+    written = {name: given[name] for name in _FIELDS if given.get(name)}
+    if given.get("content"):
+        inside = templates(given["content"])
+        written |= {f"content.{place}": one for place, one in inside.items()}
+    await _require(tx, workspace, written)
+
+
+async def require_slots_of(tx: AsyncConnection, workspace: str, source: Source) -> None:
+    """The same of a template, in each of its languages."""
+    every = {"": source.texts} | {
+        f"languages.{tag}.": texts for tag, texts in source.languages.items()
+    }
+    await _require(
+        tx,
+        workspace,
+        {
+            f"{place}{name}": text
+            for place, texts in every.items()
+            for name in _FIELDS
+            if (text := getattr(texts, name, None))
+        },
+    )
+
+
+async def _require(tx: AsyncConnection, workspace: str, written: Mapping[str, str]) -> None:
+    named = [
+        (field, source, mention)
+        for field, source in written.items()
+        for mention in mentions(source, ROOT)
+    ]
+    if not named:
+        return
+    wanted = {(workspace, one.path[0]) for _, _, one in named if one.path}
+    known = {name for _, name in await store.slots(tx, wanted)} if wanted else set()
+    problems: list[dict[str, Any]] = []
+    for field, source, mention in named:
+        slot = mention.path[0] if mention.path else ""
+        if slot in known:
+            continue
+        place = place_of(source, mention.index)
+        told = (
+            f"{ROOT} is followed by the name of a slot, such as {ROOT}.home"
+            if slot in {"", ANYTHING}
+            else f"there is no slot {slot!r}: PUT /v1/recommendations/{slot} makes it"
+        )
+        where = f"{field}, line {place['line']}, column {place['column']}"
+        variable = f"{ROOT}.{slot}" if slot else ROOT
+        problems.append(
+            {"path": field, **place, "variable": variable, "message": f"{where}: {told}"}
+        )
+    if problems:
+        raise InvalidRequestError(problems[0]["message"], details={"problems": problems[:_SHOWN]})
