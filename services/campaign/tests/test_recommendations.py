@@ -216,7 +216,7 @@ async def test_operators_keep_the_catalogue(scenario: Any) -> None:
     async with scenario.client_of("other") as stranger:
         assert (await stranger.get("/v1/products/a/1")).status_code == 404
         assert (await stranger.get("/v1/products")).json()["items"] == []
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"name": "a\nb"},
         {"url": "javascript:alert(1)"},
         {"image_url": "http://shop.example/i"},
@@ -226,7 +226,8 @@ async def test_operators_keep_the_catalogue(scenario: Any) -> None:
         {"category": "\0"},
         {"stock": 1},
         {"in_stock": "yes"},
-    ):
+    ]
+    for wrong in wrongs:
         answer = await client.put("/v1/products/x", json=wrong)
         assert answer.status_code == 422, wrong
     for name in ("%00", "%E2%80%8B", "n" * 129):

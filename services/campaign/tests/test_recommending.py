@@ -71,7 +71,9 @@ def said(record: ProfileActivity) -> list[Told]:
 def test_what_is_read_of_events() -> None:
     seen, bought = kept(viewed("u", "a1")), kept(ordered("u", "a1", "b1", "a1", order=1001))
     back = kept(returned("u", "1001", {"sku": "a1", "quantity": 2}, {"product_id": 7}))
-    assert seen is not None and bought is not None and back is not None
+    assert seen is not None
+    assert bought is not None
+    assert back is not None
     assert (seen.kind, dict(seen.lines), seen.order_key) == ("viewed", {"a1": 1}, "")
     assert (bought.kind, dict(bought.lines)) == ("ordered", {"a1": 2, "b1": 1})
     assert bought.order_key == back.order_key == "order 1001"
@@ -87,7 +89,7 @@ def test_what_is_read_of_events() -> None:
     [
         ("Product Viewed", {}),
         ("Product Viewed", {"sku": "a\0b"}),
-        ("Product Viewed", {"sku": "a​b"}),
+        ("Product Viewed", {"sku": "a\u200bb"}),
         ("Product Viewed", {"sku": True}),
         ("Product Viewed", ["a"]),
         ("Order Completed", {"order_id": "1"}),
@@ -111,6 +113,7 @@ def test_what_is_read_is_bounded_and_what_is_old_or_of_nobody_is_not_kept() -> N
     assert ahead is not None
     assert ahead.at == NOW
     broken = told("Product Viewed", "u", {})
+    assert broken.event is not None
     event = msgspec.structs.replace(broken.event, properties=msgspec.Raw(b'{"sku": "a'))
     assert kept(msgspec.structs.replace(broken, event=event)) is None
     huge = kept(ordered("u", "a", order=10**400))
