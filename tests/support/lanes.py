@@ -22,6 +22,7 @@ LANES = (
         "tests/faults/test_filling.py",
     ),
     ("tests/faults/test_outages.py",),
+    ("tests/faults/test_sends.py",),
     # What is cut away of a log is missing in it for ever: last.
     ("tests/sdks/test_sdks.py", "tests/faults/test_log_cut.py"),
     # Who verifies the ledger waits until nothing flows: nothing else may flow meanwhile.

@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables that tables.py declares, and take them away again."""
+"""The migrations make exactly the tables that `tables` declares, and take them away again."""
 
 import asyncio
 import os
