@@ -9,6 +9,7 @@ from services.campaign.tests.shop import SITE, line, ordered, returned, told, vi
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.ranker import Ranker
 from rapport_campaign.store import privacy, ranking
 from rapport_campaign.store.access import PRODUCT_EVENTS, RECOMMENDED
@@ -20,6 +21,7 @@ from rapport_common.privacy.subject import Subject
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_common.testing.profiles import sections
 
+KEYS = RecommenderKeys.read("0" * 64)
 pytestmark = pytest.mark.integration
 SLOTS = "/v1/recommendations"
 LIST = (
@@ -138,7 +140,7 @@ async def test_windows_move_on_and_the_worker_rests(scenario: Any) -> None:
     then = clock.now() - timedelta(days=29)
     await bring(scenario, ordered("a", "hat", at=then), ordered("b", "bag"))
     clocks = [clock.now()]
-    ranker = Ranker(scenario.engine, now=lambda: clocks[0])
+    ranker = Ranker(scenario.engine, KEYS, now=lambda: clocks[0])
     assert await ranker.turn()
     assert not await ranker.turn()
     sql = "SELECT sku, days FROM campaign.product_rank ORDER BY sku, days"
@@ -244,7 +246,7 @@ async def test_slots_are_data_and_templates_name_those_there_are(scenario: Any) 
     await slot(scenario, n=2, strategies=["best_sellers", "best_sellers"])
     shown = (await client.get(f"{SLOTS}/home")).json()
     assert (shown["n"], shown["strategies"], shown["days"]) == (2, ["best_sellers"], 30)
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"n": 0},
         {"days": 31},
         {"strategies": ["luck"]},
@@ -252,7 +254,8 @@ async def test_slots_are_data_and_templates_name_those_there_are(scenario: Any) 
         {"least_buyers": 2},
         {"bought_days": 91},
         {"categories": ["a\nb"]},
-    ):
+    ]
+    for wrong in wrongs:
         assert (await client.put(f"{SLOTS}/home", json=wrong)).status_code == 422, wrong
     assert (await client.put(f"{SLOTS}/No-name", json={})).status_code == 422
     body = {**scenario.campaign_body, "html": f"<p>\n{LIST.replace('home', 'nowhere')}</p>"}

@@ -47,6 +47,6 @@ def background(
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),
-        Ranker(engine),
+        Ranker(engine, settings.recommender_keys()),
         *intakes(engine, publisher, settings),
     ]

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign import metrics
+from rapport_campaign.domain.recommenders import RecommenderKeys
+from rapport_campaign.handlers.recommenders import seal_anew
 from rapport_campaign.store import ranking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -32,14 +34,24 @@ class Ranker:
 
     name = "recommendations"
 
-    def __init__(self, engine: AsyncEngine, *, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        keys: RecommenderKeys,
+        *,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        """`keys`: under which secrets of recommenders are kept, the newest of them."""
         self._engine = engine
+        self._keys = keys
         self._now = now
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look, wait, again, until `stop`."""
         while not stop.is_set():
             try:
+                async with self._engine.begin() as tx:
+                    await seal_anew(tx, self._keys)
                 while await self.turn() and not stop.is_set():
                     pass
             except Exception as error:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +26,7 @@ from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.outlets import Mouth, outlets_of
 from rapport_campaign.handlers.outlets import away as unreachable
+from rapport_campaign.handlers.recommenders import Filling, Means
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.journal import Entry, Journal, Page
 from rapport_campaign.render.compose import Job, Mail
@@ -88,6 +89,7 @@ class Sender:
             connections=settings.sender_connections,
         )
         self._signer = Signer(settings.secret_keys())
+        self._filling = Filling(Means(engine, carriers.http, settings.recommender_keys()))
         self._marks = Marks(key_bytes(settings.link_key))
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
@@ -177,6 +179,7 @@ class Sender:
         said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._settings.smtp_timeout)
+        batch = replace(batch, jobs=await self._filling.filled(batch.jobs, results))
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
         hand_over = HandOver(claimed_at + begin, stop, mails, results, way.page)

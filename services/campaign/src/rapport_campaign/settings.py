@@ -11,6 +11,7 @@ from rapport_campaign.domain.delivery import Limits
 from rapport_campaign.domain.mail_servers import MailServer, mail_servers
 from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
+from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
@@ -219,6 +220,10 @@ class Settings(ProxiedSettings):
     def webhook_keys(self) -> WebhookKeys:
         """The keys under which secrets of webhooks are kept."""
         return WebhookKeys.read(self.signing_keys.get_secret_value())
+
+    def recommender_keys(self) -> RecommenderKeys:
+        """The keys under which secrets of recommenders are kept."""
+        return RecommenderKeys.read(self.signing_keys.get_secret_value())
 
     def own_networks(self) -> list[Network]:
         """The private networks that may be spoken to."""

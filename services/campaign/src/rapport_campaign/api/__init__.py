@@ -37,6 +37,7 @@ from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
+from rapport_campaign.handlers.recommenders import Means as Asking
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
@@ -85,7 +86,7 @@ def routers(
         snippet_routes(engine, renderer),
         coupon_routes(engine),
         product_routes(engine),
-        recommendation_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),

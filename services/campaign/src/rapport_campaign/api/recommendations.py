@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.api.products import Category
+from rapport_campaign.domain.recommenders import LONGEST_MS, SHORTEST_MS, USUAL_MS, Account
 from rapport_campaign.domain.recommending import (
     CHAIN,
     LEAST_BUYERS,
@@ -17,12 +18,18 @@ from rapport_campaign.domain.recommending import (
     Strategy,
     shown,
 )
+from rapport_campaign.handlers import recommenders
 from rapport_campaign.handlers import slots as use
+from rapport_campaign.handlers.recommenders import Means, Outside
+from rapport_campaign.handlers.recommending import Inside
+from rapport_campaign.store import recommenders as recommender_store
 from rapport_campaign.store import recommending as store
 from rapport_campaign.store.recommending import Kept
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
+from rapport_common.operator.texts import StorableText
+from rapport_common.outside.addresses import MAX_URL
 from rapport_common.paging import Listed, Paging
 from rapport_common.routes import Router
 
@@ -122,11 +129,42 @@ class RecommendedView(BaseModel):
     products: list[Recommended]
 
 
-def recommendation_routes(engine: AsyncEngine) -> APIRouter:
-    """For operators."""
+class RecommenderBody(BaseModel):
+    """Where a recommender of your own is asked."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"url": "https://picks.example.com/rapport"}},
+    )
+
+    url: StorableText = Field(max_length=MAX_URL, description="https")
+    deadline_ms: int = Field(
+        USUAL_MS,
+        ge=SHORTEST_MS,
+        le=LONGEST_MS,
+        strict=True,
+        description="who answers later is not waited for",
+    )
+    new_secret: bool = Field(default=False, strict=True, description="in place of the one it has")
+
+
+class RecommenderView(BaseModel):
+    """A recommender of a workspace; its secret is told when it is new, and never again."""
+
+    url: str
+    deadline_ms: int
+    updated_at: datetime
+    updated_by: str
+    secret: str | None = Field(None, description="questions are signed with it: Standard Webhooks")
+
+
+def recommendation_routes(means: Means) -> APIRouter:
+    """For operators; `means`: with what recommenders of workspaces are asked."""
     router = Router(tags=["recommendations"])
-    _reading(router, engine)
-    _changing(router, engine)
+    _reading(router, means.engine)
+    _looking(router, means)
+    _changing(router, means.engine)
+    _recommenders(router, means)
     return router
 
 
@@ -145,22 +183,30 @@ def _reading(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             return _view(await use.require(tx, caller.workspace, slot))
 
+
+def _looking(router: APIRouter, means: Means) -> None:
+    outside = Outside(means)
+
     @router.get("/v1/people/{profile_id}/recommendations")
     async def of_person(
         profile_id: Annotated[str, Path(max_length=64)],
         caller: Reader,
         slot: Annotated[str, Query(pattern=NAME, description="the slot's name")],
     ) -> RecommendedView:
-        """What somebody would be recommended now by the one inside, and why."""
+        """What somebody would be recommended now, and why."""
         if "\0" in profile_id:
             raise NotFoundError("There is no such profile.")
-        async with engine.begin() as tx:
+        async with means.engine.begin() as tx:
             found = await use.of_person(tx, caller.workspace, profile_id, slot)
+            is_outside = found.asked.slot.provider == "http"
+            picks = {} if is_outside else await Inside(tx).recommend(found.asked)
+        if is_outside:
+            picks = await outside.recommend(found.asked)
         return RecommendedView(
             profile_id=found.profile_id,
             slot=slot,
             ranked_at=found.ranked_at,
-            products=[Recommended(**one) for one in shown(found.picks)],
+            products=[Recommended(**one) for one in shown(picks[found.profile_id])],
         )
 
 
@@ -178,6 +224,40 @@ def _changing(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             await use.require(tx, caller.workspace, slot)
             await store.archive(tx, caller.workspace, slot, clock.now())
+
+
+def _recommenders(router: APIRouter, means: Means) -> None:
+    @router.get("/v1/recommender")
+    async def show_recommender(caller: Reader) -> RecommenderView:
+        """The workspace's own recommender."""
+        async with means.engine.begin() as tx:
+            return _recommender(await recommenders.require(tx, caller.workspace))
+
+    @router.put("/v1/recommender")
+    async def put_recommender(body: RecommenderBody, caller: Writer) -> RecommenderView:
+        """Let a recommender of your own be asked by slots that say so (`"provider": "http"`)."""
+        told = (body.url, "", body.deadline_ms, clock.now(), caller.subject)
+        wanted = Account(caller.workspace, *told)
+        async with means.engine.begin() as tx:
+            made, secret = await recommenders.put(tx, means, wanted, anew=body.new_secret)
+        return _recommender(made, secret)
+
+    @router.delete("/v1/recommender", status_code=204)
+    async def end_recommender(caller: Writer) -> None:
+        """Ask it no more; the one inside recommends."""
+        async with means.engine.begin() as tx:
+            await recommenders.require(tx, caller.workspace)
+            await recommender_store.end(tx, caller.workspace)
+
+
+def _recommender(one: Account, secret: str | None = None) -> RecommenderView:
+    return RecommenderView(
+        url=one.url,
+        deadline_ms=one.deadline_ms,
+        updated_at=one.updated_at,
+        updated_by=one.updated_by,
+        secret=secret,
+    )
 
 
 def _view(kept: Kept) -> SlotView:

@@ -107,7 +107,7 @@ async def pasts_of(tx: AsyncConnection, asked: Asked, now: datetime) -> dict[str
     Of who objects to profiling nothing is looked at: they get what anybody may get.
     """
     anchors: dict[str, list[bytes]] = {
-        person: _anchors(state) if state is not None and _may_be_looked_at(state) else []
+        person: _anchors(state) if state is not None and may_be_looked_at(state) else []
         for person, state in asked.people.items()
     }
     every = {anchor for some in anchors.values() for anchor in some}
@@ -128,7 +128,8 @@ def _anchors(state: State) -> list[bytes]:
     return [anchor_of((one.kind, one.value)) for one in state.identifiers]
 
 
-def _may_be_looked_at(state: State) -> bool:
+def may_be_looked_at(state: State) -> bool:
+    """Whether somebody lets what they did say what they are recommended."""
     return not _NO_PROFILING & set(state.restraints)
 
 
@@ -152,8 +153,8 @@ async def supply(tx: AsyncConnection, asking: Sequence[Asking]) -> Supply:
         for one in some:
             picks = found.get(_id(one), ())
             data[one.key][name] = shown(picks)
-            if not picks and slot.when_empty == "suppress" and one.kept:
-                silent[one.key] = NOTHING
+            if not picks and slot.when_empty == "suppress" and slot.provider == "inside":
+                silent |= {one.key: NOTHING} if one.kept else {}
             given.append(Given(one.key, name, _id(one), picks))
     kept = {one.key for one in asking if one.kept} - silent.keys()
     await note(tx, [one for one in given if one.key in kept])

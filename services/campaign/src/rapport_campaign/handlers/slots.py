@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.recommending import Pick, Slot
+from rapport_campaign.domain.recommending import Slot
 from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of
 from rapport_campaign.domain.templates import Source
-from rapport_campaign.handlers.recommending import ROOT, Asked, Inside
+from rapport_campaign.handlers.recommending import ROOT, Asked
 from rapport_campaign.render.saying import templates
 from rapport_campaign.store import people, ranking
 from rapport_campaign.store import recommending as store
@@ -25,11 +25,11 @@ _FIELDS = ("subject", "preheader", "html", "body", "text", "source")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What somebody would be recommended; `ranked_at`: of when best sellers are."""
+    """Who is to be recommended what; `ranked_at`: of when best sellers are."""
 
     profile_id: str
     ranked_at: datetime | None
-    picks: list[Pick]
+    asked: Asked
 
 
 async def require(tx: AsyncConnection, workspace: str, slot: str) -> Kept:
@@ -50,16 +50,15 @@ async def put(tx: AsyncConnection, workspace: str, slot: Slot, by: str) -> None:
 
 
 async def of_person(tx: AsyncConnection, workspace: str, profile_id: str, slot: str) -> Found:
-    """What somebody would be recommended now; NotFoundError."""
+    """Who is to be recommended what; NotFoundError."""
     known = (await require(tx, workspace, slot)).slot
     key = (workspace, profile_id)
     now_id = (await people.resolve(tx, [key]))[key]
     person = (await people.load(tx, [(workspace, now_id)])).get((workspace, now_id))
     if person is None or person.state is None:
         raise NotFoundError(f"There is no profile {profile_id} in this workspace, or no more.")
-    found = await Inside(tx).recommend(Asked(workspace, known, {now_id: person.state}))
     at = (await ranking.ranked_at(tx, [workspace])).get(workspace)
-    return Found(now_id, at, list(found[now_id]))
+    return Found(now_id, at, Asked(workspace, known, {now_id: person.state}))
 
 
 async def require_slots(tx: AsyncConnection, workspace: str, given: Mapping[str, Any]) -> None:
