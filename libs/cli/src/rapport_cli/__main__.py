@@ -49,6 +49,7 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    products,
     providers,
     quality,
     quarantine,
@@ -114,6 +115,9 @@ app.add_typer(messages.app, name="message")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
+app.add_typer(products.app, name="product")
+app.add_typer(recommendations.app, name="recommendation")
+app.add_typer(recommendations.own, name="recommender")
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
