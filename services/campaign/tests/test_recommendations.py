@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.domain.recommenders import RecommenderKeys
-from rapport_campaign.ranker import Ranker
+from rapport_campaign.handlers.ranking import Ranker
 from rapport_campaign.store import privacy, ranking
 from rapport_campaign.store.access import PRODUCT_EVENTS, RECOMMENDED
 from rapport_common import clock
@@ -241,7 +241,7 @@ async def test_operators_keep_the_catalogue(scenario: Any) -> None:
 # --- slots -----------------------------------------------------------------------------------
 
 
-async def test_slots_are_data_and_templates_name_those_there_are(scenario: Any) -> None:
+async def test_slots_are_data(scenario: Any) -> None:
     client = scenario.client
     await slot(scenario, n=2, strategies=["best_sellers", "best_sellers"])
     shown = (await client.get(f"{SLOTS}/home")).json()
@@ -258,6 +258,17 @@ async def test_slots_are_data_and_templates_name_those_there_are(scenario: Any) 
     for wrong in wrongs:
         assert (await client.put(f"{SLOTS}/home", json=wrong)).status_code == 422, wrong
     assert (await client.put(f"{SLOTS}/No-name", json={})).status_code == 422
+    async with scenario.client_of("other") as stranger:
+        assert (await stranger.get(f"{SLOTS}/home")).status_code == 404
+        assert (await stranger.get(SLOTS)).json()["items"] == []
+    async with scenario.client_of(scopes=("campaigns:read",)) as reader:
+        assert (await reader.put(f"{SLOTS}/home", json={})).status_code == 403
+        assert (await reader.put("/v1/products/x", json={})).status_code == 403
+
+
+async def test_templates_name_slots_there_are(scenario: Any) -> None:
+    client = scenario.client
+    await slot(scenario)
     body = {**scenario.campaign_body, "html": f"<p>\n{LIST.replace('home', 'nowhere')}</p>"}
     answer = await client.post("/v1/campaigns", json=body)
     assert answer.status_code == 422
@@ -286,14 +297,8 @@ async def test_slots_are_data_and_templates_name_those_there_are(scenario: Any) 
         f"/v1/campaigns/{made.json()['id']}", json={"text": LIST + "{{ recommendations.x }}"}
     )
     assert answer.status_code == 422
-    async with scenario.client_of("other") as stranger:
-        assert (await stranger.get(f"{SLOTS}/home")).status_code == 404
-        assert (await stranger.get(SLOTS)).json()["items"] == []
     assert (await client.delete(f"{SLOTS}/home")).status_code == 204
     assert (await client.post("/v1/campaigns", json={**body, "html": LIST})).status_code == 422
-    async with scenario.client_of(scopes=("campaigns:read",)) as reader:
-        assert (await reader.put(f"{SLOTS}/home", json={})).status_code == 403
-        assert (await reader.put("/v1/products/x", json={})).status_code == 403
 
 
 # --- people ----------------------------------------------------------------------------------

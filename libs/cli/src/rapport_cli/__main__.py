@@ -53,6 +53,7 @@ from rapport_cli import (
     providers,
     quality,
     quarantine,
+    recommendations,
     replays,
     retention,
     segment_files,

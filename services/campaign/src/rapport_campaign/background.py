@@ -11,10 +11,10 @@ from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.ranking import Ranker
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
-from rapport_campaign.ranker import Ranker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings

@@ -44,6 +44,6 @@ def subscriptions(
 def _on_activity(asking: Asking, key: bytes) -> Handler:
     async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
         await asking.ask(tx, await on_activity(batch, tx))
-        await take_in(batch, tx, key)
+        await take_in(tx, batch, key)
 
     return handle

@@ -24,7 +24,6 @@ from rapport_campaign.domain.model import Campaign
 from rapport_campaign.handlers import broadcasts as use
 from rapport_campaign.handlers import conducting, dry_runs
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.slots import require_slots
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import answers, campaigns, runs
@@ -82,7 +81,6 @@ def _making(router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals
         )
         await arrivals.wait_for_all(caller.workspace, broadcast.audience.named)
         async with engine.begin() as tx:
-            await require_slots(tx, caller.workspace, says)
             made = await once.earlier(
                 tx,
                 SCHEMA,
@@ -105,7 +103,6 @@ def _making(router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals
             await arrivals.wait_for_all(caller.workspace, sends["audience"].named)
         place = (caller.workspace, known_id(broadcast_id))
         async with engine.begin() as tx:
-            await require_slots(tx, caller.workspace, says)
             found = await use.change(tx, *place, says=says, sends=sends, by=caller.subject)
             return await _view(tx, found)
 

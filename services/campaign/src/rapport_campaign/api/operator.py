@@ -27,7 +27,6 @@ from rapport_campaign.domain.outcomes import BouncePolicy
 from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.slots import require_slots
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import (
@@ -130,7 +129,6 @@ def _create_route(
         )
         await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
-            await require_slots(tx, caller.workspace, given)
             made = await once.earlier(
                 tx,
                 SCHEMA,
@@ -163,7 +161,6 @@ def _draft_routes(
         if "segment_id" in changes:
             await arrivals.wait_for(caller.workspace, changes["segment_id"])
         async with engine.begin() as tx:
-            await require_slots(tx, caller.workspace, changes)
             found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
             return await _view(tx, found)
 

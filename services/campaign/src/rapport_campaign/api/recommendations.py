@@ -100,6 +100,24 @@ class SlotBody(BaseModel):
 class SlotView(SlotBody):
     """A slot as it stands."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **_EXAMPLE,
+                "slot": "home",
+                "categories": [],
+                "most_of_category": None,
+                "viewed_days": 30,
+                "bought_days": 30,
+                "least_buyers": 5,
+                "when_empty": "send",
+                "provider": "inside",
+                "updated_at": "2026-12-01T09:30:00Z",
+                "updated_by": "ada",
+            }
+        }
+    )
+
     slot: str
     updated_at: datetime
     updated_by: str

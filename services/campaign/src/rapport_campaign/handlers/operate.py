@@ -13,6 +13,7 @@ from rapport_campaign.handlers.authoring import filled, require_coupons
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
+from rapport_campaign.handlers.slots import require_slots_of_campaign
 from rapport_campaign.store import campaigns, ledger, locks, people
 from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW, job_for
 from rapport_campaign.store.ledger import SECTIONS, Place
@@ -56,6 +57,7 @@ async def said(tx: AsyncConnection, campaign: Campaign) -> Campaign:
     """A new campaign with what its template says, and what its topic stands for."""
     whole = await filled(tx, campaign)
     await require_coupons(tx, whole)
+    await require_slots_of_campaign(tx, whole)
     return await _on_topic(tx, whole)
 
 
@@ -117,6 +119,7 @@ async def said_anew(
     elif "template_id" in changes:
         changed = await filled(tx, changed)
     await require_coupons(tx, changed)
+    await require_slots_of_campaign(tx, changed)
     return changed
 
 

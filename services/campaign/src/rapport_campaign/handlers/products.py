@@ -19,7 +19,7 @@ EVENTS_KEPT = timedelta(days=100)
 """Longer than the longest window; what happened before counts for nothing any more."""
 
 
-async def take_in(batch: Sequence[Record], tx: AsyncConnection, key: bytes) -> None:
+async def take_in(tx: AsyncConnection, batch: Sequence[Record], key: bytes) -> None:
     """Keep what records of `profile.activity` say of products; once, however often they come.
 
     `key`: identifiers stand under it in wishes to be forgotten. Nothing is asked for a batch that

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.recommending import Slot
 from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of
 from rapport_campaign.domain.templates import Source
@@ -71,6 +72,17 @@ async def require_slots(tx: AsyncConnection, workspace: str, given: Mapping[str,
         inside = templates(given["content"])
         written |= {f"content.{place}": one for place, one in inside.items()}
     await _require(tx, workspace, written)
+
+
+async def require_slots_of_campaign(tx: AsyncConnection, campaign: Campaign) -> None:
+    """The same of what a campaign says."""
+    given = {
+        "subject": campaign.subject,
+        "html": campaign.html,
+        "text": campaign.text,
+        "content": campaign.content,
+    }
+    await require_slots(tx, campaign.workspace, given)
 
 
 async def require_slots_of(tx: AsyncConnection, workspace: str, source: Source) -> None:
