@@ -172,11 +172,11 @@ async def _shown(
     barred: Mapping[str, frozenset[str]],
 ) -> dict[str, list[Pick]]:
     """What may be shown of an answer: each product once, and of the catalogue only."""
-    named = {(asked.workspace, sku) for skus in found.values() for sku in skus}
-    known = await products.read(tx, named)
+    named = {sku for skus in found.values() for sku in skus}
+    known = await products.shown(tx, asked.workspace, named)
     picks: dict[str, list[Pick]] = {}
     for person, skus in found.items():
-        some = (known.get((asked.workspace, sku)) for sku in dict.fromkeys(skus))
+        some = (known.get(sku) for sku in dict.fromkeys(skus))
         fitting = [
             Pick(one, PROVIDER)
             for one in some

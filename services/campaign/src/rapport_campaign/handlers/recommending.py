@@ -36,6 +36,10 @@ from rapport_common import clock
 
 ROOT = "recommendations"
 NOTHING = "nothing to recommend"
+SPARE, MORE = 6, 30
+"""So many more than are shown are looked at of what is bought with something, and of best sellers:
+some are not sold, or were just bought.
+"""
 NOBODY = ""
 """The id of who is not known: they get what anybody may get."""
 _NO_PROFILING = {"processing", "profiling"}
@@ -84,16 +88,16 @@ class Inside(Recommender):
             {sku for past in pasts.values() for sku in past.bought}
             if "bought_together" in slot.strategies
             else (),
+            slot.n + SPARE,
         )
         named = {sku for past in pasts.values() for sku in (*past.viewed, *past.bought)}
         named |= {one.sku for some in partners.values() for one in some}
-        known = await products.read(self._tx, [(workspace, sku) for sku in named])
-        by_sku = {sku: one for (_, sku), one in known.items()}
+        by_sku = await products.shown(self._tx, workspace, named)
         wanted = set(slot.categories)
         if "favourite_category" in slot.strategies:
             for past in pasts.values():
                 wanted.update(favourites(past, by_sku, slot))
-        best = await store.best(self._tx, workspace, slot.days, wanted)
+        best = await store.best(self._tx, workspace, slot.days, wanted, slot.n + MORE)
         shelf = Shelf(by_sku, partners, best)
         return {
             person: picked(slot, past, shelf, asked.exclude.get(person, frozenset()))

@@ -16,6 +16,17 @@ Place = tuple[str, str]
 _TIMES = [f"{one}_at" for one in FIELDS]
 _MARKS = ("in_stock", "blocked", "created_at", "archived_at")
 _COLUMNS = ", ".join(["workspace", "sku", *FIELDS, *_TIMES, *_MARKS])
+BARE = (
+    ", ".join(
+        f"p.{one}" for one in ("workspace", "sku", *FIELDS, "in_stock", "blocked", "created_at")
+    )
+    + ", p.archived_at"
+)
+"""The columns of `bare`."""
+_SHOWN = text(
+    f"SELECT {BARE} FROM campaign.product p WHERE p.workspace = :workspace "
+    f"AND p.sku = ANY({packed_texts('skus')})"
+)
 _READ = text(
     f"SELECT {_COLUMNS} FROM campaign.product WHERE (workspace, sku) IN (SELECT * FROM unnest("
     f"{packed_texts('workspaces')}, {packed_texts('skus')}))"
@@ -44,6 +55,15 @@ _TELL = text(
     + ") AS v ORDER BY 1, 2 ON CONFLICT (workspace, sku) DO UPDATE SET "
     + ", ".join(map(_newest, FIELDS))
 )
+
+
+async def shown(tx: AsyncConnection, workspace: str, skus: Iterable[str]) -> dict[str, Product]:
+    """Those of these products that there are, by sku, without when what was told of them."""
+    wanted = sorted(set(skus))
+    if not wanted:
+        return {}
+    rows = await tx.execute(_SHOWN, {"workspace": workspace, "skus": pack_texts(wanted)})
+    return {row[1]: bare(row) for row in rows}
 
 
 async def read(tx: AsyncConnection, places: Iterable[Place]) -> dict[Place, Product]:
@@ -141,6 +161,11 @@ async def listed(
         },
     )
     return [product(row) for row in rows]
+
+
+def bare(row: Sequence[Any]) -> Product:
+    """What begins with the columns `BARE`, in their order."""
+    return Product(*row[:11])
 
 
 def product(row: Row[Any]) -> Product:

@@ -88,18 +88,21 @@ WITH told AS (
     IS DISTINCT FROM (excluded.buyers, excluded.category, excluded.place,
       excluded.place_in_category)
 ), basket AS MATERIALIZED (
-  SELECT DISTINCT source, anchor, order_key, sku FROM sale WHERE n <= {MOST_TOGETHER}
+  SELECT source, anchor, order_key, sku FROM sale WHERE n <= {MOST_TOGETHER}
+), half AS MATERIALIZED (
+  SELECT sku, other, count(*) AS buyers FROM (
+    SELECT DISTINCT a.sku, b.sku AS other, a.anchor
+    FROM basket a JOIN basket b USING (source, anchor, order_key) WHERE a.sku < b.sku
+  ) AS each GROUP BY 1, 2 HAVING count(*) >= {LEAST_BUYERS}
 ), together AS (
-  SELECT a.sku, b.sku AS other, count(DISTINCT a.anchor) AS buyers
-  FROM basket a JOIN basket b USING (source, anchor, order_key)
-  WHERE a.sku <> b.sku GROUP BY 1, 2 HAVING count(DISTINCT a.anchor) >= {LEAST_BUYERS}
+  SELECT sku, other, buyers FROM half UNION ALL SELECT other, sku, buyers FROM half
 ), total AS (
   SELECT sku, count(*) AS buyers FROM bought GROUP BY 1
 ), lifted AS (
   SELECT t.sku, t.other, t.buyers, CAST(t.buyers AS float) * e.buyers / (a.buyers * b.buyers)
     AS lift
   FROM together t JOIN total a ON a.sku = t.sku JOIN total b ON b.sku = t.other,
-    (SELECT count(DISTINCT anchor) AS buyers FROM bought) AS e
+    (SELECT count(*) AS buyers FROM (SELECT DISTINCT anchor FROM bought) AS each) AS e
 ), paired AS MATERIALIZED (
   SELECT * FROM (
     SELECT sku, other, buyers, CAST(round(CAST(lift AS numeric), 2) AS float) AS lift,

@@ -10,21 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import MessageKey
 from rapport_campaign.domain.recommending import Partner, Pick, Ranked, Slot
-from rapport_campaign.store.products import product
+from rapport_campaign.store.products import BARE, bare
 from rapport_common.db import pack_texts, packed_texts
 
 _slot = msgspec.json.Decoder(Slot)
 _OF = "workspace = :workspace AND slot = :slot"
-_BEST_READ = 100
 _BEST = text(
-    "SELECT * FROM (SELECT '' AS shelf, r.place AS nth, r.buyers, p.* "
+    f"SELECT {BARE}, '' AS shelf, r.buyers, r.place AS nth "
     "FROM campaign.product_rank r JOIN campaign.product p USING (workspace, sku) "
-    "WHERE r.workspace = :workspace AND r.days = :days "
-    f"AND r.place <= {_BEST_READ} UNION ALL "
-    "SELECT p.category, r.place_in_category, r.buyers, p.* "
+    "WHERE r.workspace = :workspace AND r.days = :days AND r.place <= :most UNION ALL "
+    f"SELECT {BARE}, r.category, r.buyers, r.place_in_category "
     "FROM campaign.product_rank r JOIN campaign.product p USING (workspace, sku) "
-    "WHERE r.workspace = :workspace AND r.days = :days "
-    "AND r.category = ANY(CAST(:categories AS text[])) AND p.category = r.category) AS best "
+    "WHERE r.workspace = :workspace AND r.days = :days AND p.category = r.category "
+    f"AND r.category = ANY({packed_texts('categories')}) AND r.place_in_category <= :most "
     "ORDER BY shelf, nth"
 )
 _KEEP = text(
@@ -153,18 +151,18 @@ async def slots(
 
 
 async def partners(
-    tx: AsyncConnection, workspace: str, skus: Collection[str]
+    tx: AsyncConnection, workspace: str, skus: Collection[str], most: int
 ) -> dict[str, list[Partner]]:
-    """What is bought with these, the best first."""
+    """What is bought with these, the `most` best of each first."""
     found: dict[str, list[Partner]] = {}
     if skus:
         rows = await tx.execute(
             text(
                 "SELECT sku, other, buyers FROM campaign.product_pair "
-                "WHERE workspace = :workspace AND sku = ANY(CAST(:skus AS text[])) "
-                "ORDER BY sku, place"
+                f"WHERE workspace = :workspace AND sku = ANY({packed_texts('skus')}) "
+                "AND place <= :most ORDER BY sku, place"
             ),
-            {"workspace": workspace, "skus": sorted(skus)},
+            {"workspace": workspace, "skus": pack_texts(sorted(skus)), "most": most},
         )
         for sku, other, buyers in rows:
             found.setdefault(sku, []).append(Partner(other, buyers))
@@ -172,13 +170,19 @@ async def partners(
 
 
 async def best(
-    tx: AsyncConnection, workspace: str, days: int, categories: Collection[str]
+    tx: AsyncConnection, workspace: str, days: int, categories: Collection[str], most: int
 ) -> dict[str, list[Ranked]]:
-    """What is bought most, of all ("") and of these categories."""
+    """What is bought most, of all ("") and of these categories: the `most` first of each."""
     found: dict[str, list[Ranked]] = {}
-    given = {"workspace": workspace, "days": days, "categories": sorted(categories)}
+    given = {
+        "workspace": workspace,
+        "days": days,
+        "categories": pack_texts(sorted(categories)),
+        "most": most,
+    }
     for row in await tx.execute(_BEST, given):
-        found.setdefault(row.shelf, []).append(Ranked(product(row), row.buyers))
+        *_, shelf, buyers, _nth = row
+        found.setdefault(shelf, []).append(Ranked(bare(row), buyers))
     return found
 
 
