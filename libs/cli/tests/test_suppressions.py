@@ -82,6 +82,19 @@ def test_paces_are_set_as_a_whole_and_say_how_they_stand(
     assert json.loads(rapport("mail-paces", "standing", "--json").stdout) == stands
 
 
+def test_pools_are_set_by_who_works_on_the_installation(
+    server: Answers, rapport: Rapport, tmp_path: Path
+) -> None:
+    server.answers["GET /v1/mail-pools"] = (200, RULES)
+    server.answers["PUT /v1/mail-pools"] = (200, {**RULES, "version": 4})
+    file = tmp_path / "pools.json"
+    file.write_text(json.dumps({"rules": [{"pool": "a"}]}))
+    done = rapport("mail-pools", "set", str(file), "--reason", "spring")
+    assert done.stdout == "Version 4 holds.\n"
+    sent = {"rules": [{"pool": "a"}], "version": 3, "reason": "spring"}
+    assert server.calls[-1][2] == sent
+
+
 def test_why_is_one_sentence(server: Answers, rapport: Rapport) -> None:
     server.answers["GET /v1/profiles"] = (200, {"id": PERSON})
     told = {"sentence": "It was not sent: they have unsubscribed."}

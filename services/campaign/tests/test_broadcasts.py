@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.campaign.tests.conftest import SEGMENT, publisher, taken
+from services.campaign.tests.conftest import LOOKING, SEGMENT, publisher, taken
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.domain.delivery import Limits
@@ -114,7 +114,7 @@ async def test_nobody_is_lost_or_met_twice_wherever_the_planner_dies(
     broadcast = await cast.made(throttle={"at_most": 60_000})
     await cast.step(broadcast, "schedule")
     await cast.conduct()
-    planning = Works(engine, page=2).kinds["broadcast"]
+    planning = Works(engine, LOOKING, page=2).kinds["broadcast"]
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
     for _ in range(3):
@@ -138,7 +138,7 @@ async def test_after_merges_a_person_gets_it_once(cast: Broadcasts, engine: Asyn
     await cast.conduct()
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-    async for _ in Works(engine, page=2).kinds["broadcast"](job):
+    async for _ in Works(engine, LOOKING, page=2).kinds["broadcast"](job):
         break
     # Who is planned for becomes who is not yet, and two who are not become one.
     await cast.all.topics.merged("a", "c", version=2)
@@ -239,7 +239,7 @@ async def test_what_is_cancelled_while_it_is_planned_is_planned_no_further(
     await cast.conduct()
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-    async for _ in Works(engine, page=2).kinds["broadcast"](job):
+    async for _ in Works(engine, LOOKING, page=2).kinds["broadcast"](job):
         break
     await cast.step(broadcast, "cancel")
     await cast.all.work()

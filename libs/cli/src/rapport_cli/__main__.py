@@ -36,6 +36,7 @@ from rapport_cli import (
     lists,
     loyalty,
     mail_paces,
+    mail_pools,
     mails,
     merge_rules,
     messages,
@@ -103,6 +104,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(contact_rules.app, name="contact-rules")
 app.add_typer(mail_paces.app, name="mail-paces")
+app.add_typer(mail_pools.app, name="mail-pools")
 app.add_typer(suppressions.app, name="suppression")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")

@@ -78,6 +78,16 @@ BROADCAST_LATE = Gauge(
     "rapport_broadcast_late_seconds",
     "For so long the broadcast that is due longest has not been begun; 0 when none is.",
 )
+POOL_MAILS = Counter(
+    "rapport_mail_pool_mails_total",
+    "Mails that a pool of mail servers was given, by what came of it.",
+    ["pool", "result"],
+)
+POOL_AWAY = Gauge(
+    "rapport_mail_pool_unreachable",
+    "1 while none of a pool's mail servers can be talked to: its mails wait, and no others.",
+    ["pool"],
+)
 PACED = Counter(
     "rapport_mails_paced_total",
     "Times a mail had to wait: for the pace of where it goes (to), for a warm-up (from).",

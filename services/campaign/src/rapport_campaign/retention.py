@@ -44,5 +44,6 @@ def retentions(settings: Settings) -> list[Retention]:
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
         Retention("product_event", "at", EVENTS_KEPT),
+        Retention("dry_run", "at", ANSWERS_KEPT),
         KEPT,
     ]

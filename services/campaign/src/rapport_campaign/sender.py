@@ -24,7 +24,7 @@ from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
-from rapport_campaign.handlers.outlets import Mouth, outlets_of
+from rapport_campaign.handlers.outlets import Away, Mouth, outlets_of
 from rapport_campaign.handlers.outlets import away as unreachable
 from rapport_campaign.handlers.recommenders import Filling, Means
 from rapport_campaign.handlers.signing import Signer
@@ -137,12 +137,12 @@ class Sender:
         claimed_at = time.monotonic()
         with ExitStack() as kept:
             async with self._engine.begin() as tx:
-                batch, marked = await self._claim(tx, mails=away is None)
+                batch, marked = await self._claim(tx, away)
                 # Before the commit: of what is marked there is a page, whenever we are killed.
                 page = kept.enter_context(self._journal.batch(batch.token, _entries(batch)))
             self._marks.committed(marked)
-            if away is not None and not batch.jobs:
-                raise away
+            if away.error is not None and not batch.jobs:
+                raise away.error
             if not batch.jobs:
                 return batch.settled > 0
             metrics.IN_FLIGHT.inc(len(batch.jobs))
@@ -152,11 +152,13 @@ class Sender:
                 metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
 
-    async def _claim(self, tx: AsyncConnection, *, mails: bool) -> tuple[Batch, set[str]]:
+    async def _claim(self, tx: AsyncConnection, away: Away) -> tuple[Batch, set[str]]:
         """A batch, and the workspaces whose mark is new."""
         token = str(uuid.uuid4())
         size = self._settings.sender_batch
-        batch = await self._dispatcher.claim(tx, size, token, mails=mails)
+        batch = await self._dispatcher.claim(
+            tx, size, token, mails=away.error is None, gone=away.pools
+        )
         workspaces = {job.claimed.workspace for job in batch.jobs}
         await self._signer.learn(tx, workspaces)
         return batch, await self._marks.add(tx, workspaces)
@@ -182,7 +184,8 @@ class Sender:
         batch = replace(batch, jobs=await self._filling.filled(batch.jobs, results))
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
-        hand_over = HandOver(claimed_at + begin, stop, mails, results, way.page)
+        begins = claimed_at + begin
+        hand_over = HandOver(begins, stop, mails, results, way.page, pool_of=self._pool_of)
         # A body is begun one time-out after its mail at the latest, and answered in another one.
         until = claimed_at + begin + self._settings.smtp_timeout
         if await self._store_links([link for _, mail in mails for link in mail.links]):
@@ -193,6 +196,9 @@ class Sender:
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
             raise UnreachableError(hand_over.unreachable)
+
+    def _pool_of(self, job: Job) -> str:
+        return self._dispatcher.pools.of(job.claimed.workspace, job.campaign)
 
     async def _carry(
         self,

@@ -1,5 +1,7 @@
 """The HTTP side: routes for operators, and the pages behind the links of a mail."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -9,7 +11,9 @@ from rapport_campaign.api.coupons import coupon_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.mail_paces import mail_pace_routes
+from rapport_campaign.api.mail_pools import mail_pool_routes
 from rapport_campaign.api.messages import message_routes
+from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
@@ -34,6 +38,7 @@ from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.hooks import Hooks
+from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
@@ -47,7 +52,10 @@ from rapport_campaign.renderer import Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
+from rapport_common.composition import ServiceProcess
+from rapport_common.kafka.store import ConsumerStore
 from rapport_common.publisher import Publisher
+from rapport_common.settings import key_bytes
 
 Listeners = tuple[Tracker, Preferences, OptIns, Outcomes]
 
@@ -60,6 +68,22 @@ def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0
     opt_ins = OptIns(publisher, key, office)
     outcomes = Outcomes(publisher, office.link_key)
     return Tracker(publisher, haste), Preferences(publisher, key), opt_ins, outcomes
+
+
+def serve(
+    process: ServiceProcess,
+    publisher: Publisher,
+    renderer: Renderer,
+    carriers: Carriers,
+    settings: Settings,
+    *,
+    consumer: ConsumerStore,
+) -> None:
+    """Add all routes of this service to a process; what each is for, see `routers`."""
+    key = key_bytes(settings.event_key)
+    listening = listeners(publisher, key, renderer.office, settings.scanner_seconds)
+    process.ledger(CampaignLedger, partial(counts, consumer))
+    process.routers += routers(process.api_engine, listening, renderer, carriers, settings)
 
 
 def routers(
@@ -97,6 +121,7 @@ def routers(
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
         mail_pace_routes(engine),
+        mail_pool_routes(engine, settings.mail_pools()),
         suppression_routes(engine),
         why_routes(engine),
         public_routes(engine, tracker, door),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rapport_campaign.domain.model import Campaign, Claimed, Content, MessageKey, Person
-from rapport_campaign.domain.permission import Send, Suppress, Verdict
+from rapport_campaign.domain.permission import QUIET, Send, Suppress, Verdict
 from rapport_campaign.handlers.personal import Personal
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store.sending import Mark
@@ -27,6 +27,9 @@ def marked(
         return Mark(claimed.key, "sending", address=verdict.address, lane=lane)
     if isinstance(verdict, Suppress):
         return Mark(claimed.key, "suppressed", verdict.reason)
+    if verdict.until is not None and verdict.reason == QUIET:
+        # They are many, and keep their order: who comes first gets the last coupon.
+        return Mark(claimed.key, "planned", verdict.reason, until=verdict.until)
     if verdict.until is not None:
         seconds = max((verdict.until - now).total_seconds(), 0.0)
         return Mark(claimed.key, "planned", verdict.reason, delay=seconds)

@@ -1,6 +1,6 @@
 """What is chosen for each message when it is marked `sending`: language, data, and coupon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,11 @@ from rapport_campaign.handlers import coupons
 from rapport_campaign.handlers.suppliers import SUPPLIERS
 from rapport_campaign.handlers.supplying import supplied
 from rapport_campaign.store import templates
+
+Giving = Callable[
+    [AsyncConnection, Sequence[tuple[MessageKey, str]]], Awaitable[dict[MessageKey, str]]
+]
+"""Gives a code to each message, from its pool, as far as there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,13 @@ async def chosen(
     going: Sequence[Claimed],
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
+    *,
+    give: Giving = coupons.give,
+    keep: bool = True,
 ) -> Personal:
     """What is chosen for the messages that may go, and kept with them.
 
+    Who only wants to know has a `give` that gives nothing away, and keeps nothing.
     Nothing is asked of the database for campaigns of one language without coupons and data. Call
     it after everything else is locked.
     """
@@ -46,7 +55,7 @@ async def chosen(
     made_in: dict[MessageKey, str] = {}
     wanted: list[tuple[MessageKey, str]] = []
     codes: dict[MessageKey, str] = {}
-    supply = await supplied(tx, going, campaigns, persons, SUPPLIERS)
+    supply = await supplied(tx, going, campaigns, persons, SUPPLIERS, keep=keep)
     for one in going:
         campaign = campaigns.get((one.workspace, one.campaign_id or ""))
         if campaign is None or one.key in supply.silent:
@@ -58,8 +67,9 @@ async def chosen(
             codes[one.key] = TEST_CODE
         elif campaign.coupon_pool is not None and one.key not in supply.lacking:
             wanted.append((one.key, campaign.coupon_pool))
-    await templates.note_languages(tx, made_in)
-    codes |= await coupons.give(tx, wanted)
+    if keep:
+        await templates.note_languages(tx, made_in)
+    codes |= await give(tx, wanted)
     dry = {key: coupons.dry(pool) for key, pool in wanted if key not in codes}
     return Personal(made_in, codes, {**dry, **supply.lacking}, supply.data, supply.silent)
 

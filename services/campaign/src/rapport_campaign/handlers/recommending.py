@@ -158,7 +158,7 @@ async def supply(tx: AsyncConnection, asking: Sequence[Asking]) -> Supply:
             picks = found.get(_id(one), ())
             data[one.key][name] = shown(picks)
             if not picks and slot.when_empty == "suppress" and slot.provider == "inside":
-                silent |= {one.key: NOTHING} if one.kept else {}
+                silent[one.key] = NOTHING
             given.append(Given(one.key, name, _id(one), picks))
     kept = {one.key for one in asking if one.kept} - silent.keys()
     await note(tx, [one for one in given if one.key in kept])

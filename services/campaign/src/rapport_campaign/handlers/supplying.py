@@ -8,7 +8,7 @@ the job to the renderer's process.
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -62,8 +62,13 @@ async def supplied(
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
     suppliers: Mapping[str, Supplier],
+    *,
+    keep: bool = True,
 ) -> Supply:
-    """What all suppliers have for the messages that may go: data by root, for each message."""
+    """What all suppliers have for the messages that may go: data by root, for each message.
+
+    Without `keep` somebody only wants to know.
+    """
     data: defaultdict[MessageKey, dict[str, Any]] = defaultdict(dict)
     lacking: dict[MessageKey, str] = {}
     silent: dict[MessageKey, str] = {}
@@ -78,9 +83,12 @@ async def supplied(
         ]
         if not asking:
             continue
+        if not keep:
+            asking = [replace(one, kept=False) for one in asking]
         found = await supplier(tx, asking)
         lacking |= found.lacking
-        silent |= found.silent
+        # Who looks at a test wants to see it.
+        silent |= {one.key: found.silent[one.key] for one in going if _is_silent(one, found)}
         for key, one in found.data.items():
             data[key][root] = one
     return Supply(data, lacking, silent)
@@ -103,6 +111,10 @@ async def shown(
             if asked.key in supply.data:
                 found[root] = supply.data[asked.key]
     return found
+
+
+def _is_silent(one: Claimed, found: Supply) -> bool:
+    return one.kind != "test" and one.key in found.silent
 
 
 def _asking(one: Claimed, campaign: Campaign, person: Person | None, root: str) -> Asking | None:

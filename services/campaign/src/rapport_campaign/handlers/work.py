@@ -14,7 +14,7 @@ from rapport_campaign.domain.planning import is_forgotten, plan_existing
 from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
-from rapport_campaign.handlers.dry_runs import DryRuns
+from rapport_campaign.handlers.dry_runs import DryRuns, Looking
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
@@ -26,12 +26,19 @@ PAGE = 2000
 
 
 class Works:
-    """What the kinds of jobs do; `page` is the number of rows of one transaction."""
+    """What the kinds of jobs do; `page` is the number of rows of one transaction, `looking` what
+    dry runs look with.
+    """
 
     def __init__(
-        self, engine: AsyncEngine, page: int = PAGE, restored_at: datetime | None = None
+        self,
+        engine: AsyncEngine,
+        looking: Looking,
+        page: int = PAGE,
+        restored_at: datetime | None = None,
     ) -> None:
         self._engine = engine
+        self._looking = looking
         self._page_size = page
         self._restored_at = restored_at
 
@@ -42,7 +49,7 @@ class Works:
             INCLUDE: self.include,
             WITHDRAW: self.withdraw,
             IMPORT: Imports(self._engine).work,
-            DRY_RUN: DryRuns(self._engine, self._page_size).work,
+            DRY_RUN: DryRuns(self._engine, self._page_size, self._looking).work,
             BROADCAST: Planning(self._engine, self._page_size, self._restored_at).work,
         }
 

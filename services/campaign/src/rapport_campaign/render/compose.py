@@ -222,7 +222,7 @@ def _text(
 ) -> str:
     """The text part: the author's, whose addresses say where a visit comes from, or the page's."""
     if not said.text:
-        return as_text(str(page))
+        return page.as_text()
     text = rendered(said.text, variables, html=False, most=MAX_COMPILED)
     if utm is None:
         return text

@@ -88,7 +88,9 @@ _QUEUES = (
     f"({_NOW} - greatest(free_at, {_NOW} - {CATCH_UP // _MICRO})) / interval + 1 "
     "FROM campaign.campaign c LEFT JOIN campaign.broadcast_pace a "
     "ON a.workspace = c.workspace AND a.run_id = c.campaign_id WHERE state = 'running' "
-    f"AND (:mails OR channel <> 'email') AND (free_at IS NULL OR free_at <= {_NOW})) "
+    f"AND (:mails OR channel <> 'email') AND (free_at IS NULL OR free_at <= {_NOW}) "
+    "AND (c.workspace, campaign_id::text) NOT IN (SELECT * FROM unnest("
+    "CAST(:closed AS text[]), CAST(:closed_ids AS text[])))) "
 )
 # The time of the statement is one for all its rows, so the index knows what is due.
 _NOW_DUE = "p.queue = q.queue AND p.workspace = q.workspace AND p.due_at <= statement_timestamp()"
@@ -211,21 +213,29 @@ async def include(
 
 async def anything_due(tx: AsyncConnection) -> bool:
     """Whether a claim would find something; takes no locks."""
-    return bool(await tx.scalar(_ANYTHING, {"mails": True}))
+    return bool(await tx.scalar(_ANYTHING, {"mails": True, "closed": [], "closed_ids": []}))
 
 
 async def claim(
-    tx: AsyncConnection, limit: int, turn: Turn, *, mails: bool = True
+    tx: AsyncConnection,
+    limit: int,
+    turn: Turn,
+    *,
+    mails: bool = True,
+    closed: Sequence[tuple[str, str]] = (),
 ) -> list[Claimed]:
     """At most `limit` messages that are due and that nobody else is claiming, locked.
 
-    The first one is of whoever's turn it is. Without `mails` of campaigns by other channels only.
+    The first one is of whoever's turn it is. Without `mails` of campaigns by other channels only;
+    none of campaigns (workspace, id) that are `closed`.
     """
     rows = await tx.execute(
         _CLAIM,
         {
             "limit": limit,
             "mails": mails,
+            "closed": [one[0] for one in closed],
+            "closed_ids": [one[1] for one in closed],
             "express_first": turn.express_first,
             "express_after": turn.express_after,
             "campaigns_after": turn.campaigns_after,
