@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from services.campaign.tests.shop import SITE, line, ordered, returned, told, viewed
+from services.campaign.tests.test_broadcasts import Broadcasts
+from services.campaign.tests.test_dry_runs import became
+from services.campaign.tests.test_dry_runs import told as foretold
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -423,6 +426,20 @@ async def test_previews_show_what_somebody_would_be_recommended(scenario: Any) -
     nobody = (await scenario.client.post(path, json={})).json()
     assert "Thing hat</a> (a best seller)" in nobody["html"]
     assert await scenario.ledger.query("SELECT * FROM campaign.recommended") == []
+
+
+async def test_a_dry_run_tells_who_has_nothing_to_be_recommended(scenario: Any) -> None:
+    cast = Broadcasts(scenario)
+    await slot(scenario, when_empty="suppress", strategies=["recently_viewed"])
+    await cast.people("p1", "p2")
+    seen = viewed("u", "hat", identifiers=[("email", "p1@example.com")])
+    await bring(scenario, seen)
+    broadcast = await cast.made(html=LIST)
+    found, _ = await foretold(cast, broadcast)
+    assert await cast.whole(broadcast) == {"sent": 1, "suppressed": 1}
+    came = await became(cast, broadcast)
+    assert {who: (one["outcome"], one["reason"]) for who, one in found.items()} == came
+    assert came["p2"] == ("never", "nothing to recommend")
 
 
 async def test_who_is_forgotten_leaves_nothing_and_counts_no_more(scenario: Any) -> None:

@@ -106,11 +106,15 @@ class Outside(Recommender):
             person: past.barred | asked.exclude.get(person, frozenset())
             for person, past in pasts.items()
         }
-        found: dict[str, list[str]] = {}
         every = list(people)
-        for start in range(0, len(every), MOST_PEOPLE):
-            some = {person: people[person] for person in every[start : start + MOST_PEOPLE]}
-            found |= await self._answer(account, asked.slot, some, barred)
+        pages = [every[start : start + MOST_PEOPLE] for start in range(0, len(every), MOST_PEOPLE)]
+        answers = await asyncio.gather(
+            *(
+                self._answer(account, asked.slot, {one: people[one] for one in page}, barred)
+                for page in pages
+            )
+        )
+        found = {person: skus for answer in answers for person, skus in answer.items()}
         async with self._means.engine.begin() as tx:
             return await _shown(tx, asked, found, barred)
 
