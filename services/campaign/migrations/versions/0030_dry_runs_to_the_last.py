@@ -1,13 +1,13 @@
 """Dry runs in the order of the plan, and how far each has come; pools of mail servers.
 
-Revision: 0030, follows 0026.
+Revision: 0030, follows 0028.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0030"
-down_revision = "0026"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
