@@ -159,6 +159,17 @@ ARGUMENTS: dict[str, list[str]] = {
     "mail-paces set": ["paces.json", "--reason", "why"],
     "mail-paces show": [],
     "mail-paces standing": [],
+    "message prices": [ID],
+    "offer archive": ["summer"],
+    "offer history": ["summer"],
+    "offer list": [],
+    "offer quote": ["summer", "--sku", "TEA", "--channel", "store"],
+    "offer quoted": ["summer", ID],
+    "offer set": ["summer", DRAFT, "--reason", "why"],
+    "offer show": ["summer"],
+    "price-guards history": [],
+    "price-guards set": ["guards.json", "--reason", "why"],
+    "price-guards show": [],
     "mail-pools history": [],
     "mail-pools set": ["pools.json", "--reason", "why"],
     "mail-pools show": [],
@@ -387,6 +398,7 @@ WITHOUT_JSON = {
     "merge-rules show",
     "plan draft",
     "plan show",
+    "price-guards show",
     "quarantine export",
     "timeline-rules show",
     "consent-rules show",
@@ -430,6 +442,9 @@ ANSWER: dict[str, Any] = {
     "sentence": "It was sent.",
     "choices": [],
     "notes": [],
+    "clamps": [],
+    "prices": [],
+    "newest": 1,
     "text": "",
     "segment_id": None,
     "anywhere": 0,
@@ -490,6 +505,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "contacts.json").write_text('{"caps": []}')
     (tmp_path / "paces.json").write_text('{"paces": []}')
+    (tmp_path / "guards.json").write_text('{"traits": []}')
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "kinds.json").write_text('{"kinds": {}}')

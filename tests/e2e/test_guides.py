@@ -85,6 +85,10 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "offers": [
+        *("Version 1 holds.", "Offer guide-tea is at version 1.", "second-cities", "the product's"),
+        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "nothing new", "is archived.", "9.20"),
+    ],
     "outcomes": [
         *(
             "bounced",
@@ -102,7 +106,7 @@ SHOWS = {
     ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recommendations": [
-        *("guide", "bought with The guide-cup", "looked at recently", "The guide-teapot</a>"),
+        *("guide", "bought with The guide-cup", "looked at recently", "EUR – looked at"),
         *("A pot", "1 products are saved.", "Product guide-tray is archived.", "guide-pot"),
     ],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],

@@ -16,6 +16,7 @@ from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.handlers.ranking import Ranker
 from rapport_campaign.store import privacy, ranking
 from rapport_campaign.store.access import PRODUCT_EVENTS, RECOMMENDED
+from rapport_campaign.store.keeping import CONTENTS
 from rapport_common import clock
 from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.events.envelope import identifier_digest
@@ -411,6 +412,10 @@ async def test_mails_recommend_and_it_is_known_what(scenario: Any) -> None:
     )
     listed = await scenario.client.get(f"/v1/campaigns/{campaign}/messages")
     assert {one["state"] for one in listed.json()["items"]} == {"sent"}
+    # It goes with what messages said.
+    async with scenario.engine.begin() as tx:
+        await CONTENTS.page(tx, "acme", clock.now() + timedelta(days=1), None, 100)
+    assert await scenario.ledger.query("SELECT * FROM campaign.recommended") == []
 
 
 async def test_previews_show_what_somebody_would_be_recommended(scenario: Any) -> None:

@@ -285,8 +285,8 @@ def test_what_is_not_sold_or_can_not_be_shown_is_not_recommended(hidden: Any) ->
 
 
 def test_favourites_are_what_is_bought_and_looked_at_most() -> None:
-    products = {one: product(one) for one in ("a1", "b1", "b2", "c1", "c2", "c3")}
-    past = Past(viewed=("b1", "b2", "c1"), bought=("c2",))
+    products = {one: product(one) for one in ("a1", "b1", "b2", "b3", "c1", "c2")}
+    past = Past(viewed=("b1", "b2", "c1", "b3"), bought=("c2",))
     assert favourites(past, products, Slot(name="s")) == ["c", "b"]
     assert favourites(past, products, Slot(name="s", categories=("b",))) == ["b"]
 

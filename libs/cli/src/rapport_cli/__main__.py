@@ -40,6 +40,7 @@ from rapport_cli import (
     mails,
     merge_rules,
     messages,
+    offers,
     opt_ins,
     outbox,
     outcome_webhooks,
@@ -121,6 +122,9 @@ app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(products.app, name="product")
 app.add_typer(recommendations.app, name="recommendation")
 app.add_typer(recommendations.own, name="recommender")
+app.add_typer(offers.app, name="offer")
+app.add_typer(offers.guards, name="price-guards")
+messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")

@@ -21,6 +21,7 @@ SCOPES = (
     "imports:write",
     "loyalty:redeem",
     "messages:send",
+    "offers:quote",
     "tasks:work",
     "ops",
     "privacy:read",

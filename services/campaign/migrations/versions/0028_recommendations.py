@@ -1,13 +1,13 @@
 """Products, what people look at and buy of them, and what is recommended by it.
 
-Revision: 0028, follows 0026.
+Revision: 0028, follows 0027.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 

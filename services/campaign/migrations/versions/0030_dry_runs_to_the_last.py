@@ -1,4 +1,5 @@
-"""Dry runs in the order of the plan, and how far each has come; pools of mail servers.
+"""Dry runs in the order of the plan, and how far each has come; pools of mail servers;
+what providers are asked about.
 
 Revision: 0030, follows 0028.
 """
@@ -65,9 +66,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace", "version", name=op.f("pk_mail_pool_rules")),
         schema=SCHEMA,
     )
+    op.create_table(
+        "inquiry",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ask_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "message_id", name=op.f("pk_inquiry")),
+        schema=SCHEMA,
+    )
+    op.create_index("ix_inquiry_ask", "inquiry", ["ask_at"], schema=SCHEMA)
 
 
 def downgrade() -> None:
+    op.drop_table("inquiry", schema=SCHEMA)
     op.drop_table("mail_pool_rules", schema=SCHEMA)
     op.drop_table("dry_run", schema=SCHEMA)
     op.drop_index("ix_broadcast_answer_asked", ANSWER, schema=SCHEMA)

@@ -7,6 +7,7 @@ from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.inquiring import Inquirer
 from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.providers import Keeper
@@ -39,6 +40,7 @@ def background(
     process.workers += [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
+        Inquirer(engine, carriers, publisher),
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),

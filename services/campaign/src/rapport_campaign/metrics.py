@@ -145,6 +145,16 @@ RECOMMENDER_ANSWERS = Counter(
     "Questions to recommenders of workspaces, by what came of them.",
     ["result"],
 )
+OFFER_PRICES = Counter(
+    "rapport_offer_prices_total",
+    "Prices that were said, by offer and rule (empty: the list price); rare ones are other.",
+    ["offer", "rule"],
+)
+OFFER_CLAMPS = Counter(
+    "rapport_offer_clamps_total",
+    "Prices that a guard rail has changed, by offer and rule.",
+    ["offer", "rule"],
+)
 
 for _kind in ("viewed", "ordered", "returned"):
     PRODUCT_EVENTS.labels(_kind)

@@ -90,7 +90,8 @@ class Sender:
         )
         self._signer = Signer(settings.secret_keys())
         self._filling = Filling(Means(engine, carriers.http, settings.recommender_keys()))
-        self._marks = Marks(key_bytes(settings.link_key))
+        self._link_key = key_bytes(settings.link_key)
+        self._marks = Marks(self._link_key)
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
         self._journal = Journal(settings.journal_folder)
@@ -191,7 +192,7 @@ class Sender:
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             await hand_over.to(lane.mouths, until)
         hand_over.give_back()
-        for takers, some in parcels.ready(said, results).items():
+        for takers, some in parcels.ready(said, results, self._link_key).items():
             await self._carry(takers, some, results, way.page)
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
@@ -211,25 +212,29 @@ class Sender:
 
         It raises nothing for a database that is away: what else the batch came to would be lost.
         """
+        going: list[parcels.Going] = []
+        waiting: list[Result] = []
+        is_ours = group[1] == INBOX or group[1] in TASKS
         try:
             async with self._engine.begin() as tx:
-                if group[1] == INBOX or group[1] in TASKS:
+                if is_ours:
                     for job, _ in some:
                         page.begin(job.claimed.key)
                     await parcels.keep(tx, group, some)
-                    admission = None
                 else:
                     admission = await self._carriers.admit(tx, *group, len(some))
+                    going = parcels.assigned(some, admission, waiting)
+                    await self._carriers.noting(tx, [one[1:] for one in going])
         except Exception as error:
             if not is_retriable(error):
                 raise
             log.warning("messages not carried, they are given back", error=error)
             results += [Result(job, NOT_TRIED, clock.now()) for job, _ in some]
             return
-        if admission is None:
+        if is_ours:
             results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
             return
-        going = parcels.assigned(some, admission, results)
+        results += waiting
         for job, _, _ in going:
             page.begin(job.claimed.key)
         carried = await asyncio.gather(

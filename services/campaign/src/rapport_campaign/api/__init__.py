@@ -14,6 +14,7 @@ from rapport_campaign.api.mail_paces import mail_pace_routes
 from rapport_campaign.api.mail_pools import mail_pool_routes
 from rapport_campaign.api.messages import message_routes
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.api.offers import offer_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
@@ -22,6 +23,7 @@ from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.products import product_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
+from rapport_campaign.api.quotes import quote_routes
 from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
@@ -111,6 +113,8 @@ def routers(
         coupon_routes(engine),
         product_routes(engine),
         recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
+        offer_routes(engine),
+        quote_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),

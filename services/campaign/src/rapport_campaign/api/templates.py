@@ -131,7 +131,10 @@ def _looking(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None
             template = await use.require(tx, caller.workspace, str(template_id))
             version = await use.require_version(tx, template, body.version)
             who = await previews.reader(tx, version, body.profile_id, body.language)
-        sight = await previews.shown(renderer, template, version, who, body.data)
+            supplied = await previews.data_for(tx, version, who)
+        sight = await previews.shown(
+            renderer, template, version, who, data=body.data, supplied=supplied
+        )
         return models.PreviewView(version=version.version, language=who.language, **asdict(sight))
 
     @router.post("/v1/templates/{template_id}/warnings")

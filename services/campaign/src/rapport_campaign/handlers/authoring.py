@@ -20,7 +20,8 @@ from rapport_campaign.domain.templates import (
     kept_languages,
 )
 from rapport_campaign.handlers import snippets
-from rapport_campaign.handlers.slots import require_slots_of
+from rapport_campaign.handlers.suppliers import CHECKS
+from rapport_campaign.handlers.supplying import require_known
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Draft
 from rapport_campaign.renderer import Renderer
@@ -100,7 +101,6 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
 
 async def add(tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]) -> Version:
     """Write a new template with its first version; `by`: who, and why."""
-    await require_slots_of(tx, template.workspace, work.source)
     await store.create(tx, template)
     return await _add_version(tx, template, work, by)
 
@@ -112,7 +112,6 @@ async def change(
 
     Drafts say the new one from now on. What was started keeps what it said.
     """
-    await require_slots_of(tx, template.workspace, work.source)
     there = await require(tx, template.workspace, template.template_id, lock=True)
     require_living(there)
     if there.version != template.version:
@@ -184,9 +183,23 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
         raise InvalidRequestError(message, details={"path": "coupon_pool"})
 
 
+async def require_data(tx: AsyncConnection, campaign: Campaign) -> None:
+    """InvalidRequestError for a campaign that speaks of data that there are not, with the place."""
+    texts = {
+        "subject": campaign.subject,
+        "html": campaign.html,
+        "text": campaign.text or "",
+        # Quotes in JSON have a backslash before them.
+        "content": (campaign.content or "").replace('\\"', '"'),
+        "languages": campaign.languages.replace('\\"', '"'),
+    }
+    await require_known(tx, campaign.workspace, texts, CHECKS)
+
+
 async def _add_version(
     tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]
 ) -> Version:
+    await require_known(tx, template.workspace, _written(work), CHECKS)
     version = Version(
         workspace=template.workspace,
         template_id=template.template_id,
@@ -201,6 +214,21 @@ async def _add_version(
     )
     await store.add_version(tx, version)
     return version
+
+
+def _written(work: Work) -> dict[str, str]:
+    """All that an author has written, by field; and what was made of it, with snippets put in."""
+    written = {"": work.source.texts} | {
+        f"languages.{tag}.": texts for tag, texts in work.source.languages.items()
+    }
+    found = {
+        f"{place}{name}": getattr(texts, name) or ""
+        for place, texts in written.items()
+        for name in ("subject", "preheader", "body", "text")
+    }
+    said = [work.compiled.own, *work.compiled.languages.values()]
+    made = "\n".join(part or "" for one in said for part in (one.subject, one.html, one.text))
+    return {**found, "body (with snippets)": made}
 
 
 def _parts(texts: Texts) -> list[str]:

@@ -1,7 +1,6 @@
 """Templates as people would get them, and who would miss something in them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,53 +30,58 @@ _SECTIONS = {"traits", "computed"}
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """As whose a template is shown: their state, the language they get, data of suppliers."""
+    """As whose a template is shown, and the language they get."""
 
-    state: State | None
+    person: Person | None
     address: str
     language: str | None
-    supplied: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State | None:
+        """What is known of them."""
+        return self.person.state if self.person is not None else None
 
 
 async def reader(
     tx: AsyncConnection, version: Version, profile_id: str | None, language: str | None
 ) -> Reader:
     """Somebody, or nobody; `language` in place of their own. NotFoundError."""
-    state = await _state(tx, version.workspace, profile_id) if profile_id else None
+    person = await _person(tx, version.workspace, profile_id) if profile_id else None
+    state = person.state if person is not None else None
     addresses = addresses_of(state) if state else []
     having = version.compiled.having
     used = lookup(language or (spoken_by(state.traits) if state else None), having)
     if used is None and language is None:
         usual = await templates.policy_languages(tx, [version.workspace])
         used = lookup(usual.get(version.workspace), having)
-    more = await _supplied(tx, version, profile_id, state, used)
-    return Reader(state, addresses[0].value if addresses else NOBODY, used, more)
+    return Reader(person, addresses[0].value if addresses else NOBODY, used)
 
 
-async def _supplied(
-    tx: AsyncConnection,
-    version: Version,
-    profile_id: str | None,
-    state: State | None,
-    language: str | None,
-) -> dict[str, Any]:
-    """What suppliers have for the preview."""
-    said = version.compiled.said(language)
-    parts = (said.subject, said.preheader, said.html, said.text or "")
-    person = Person(profile_id, 0, state) if profile_id is not None else None
+async def data_for(tx: AsyncConnection, version: Version, who: Reader) -> dict[str, Any]:
+    """What the template would see beside the person, such as prices; none of it is kept."""
+    said = version.compiled.said(who.language)
+    texts = (said.subject, said.html, said.text or "")
 
     def asking(root: str) -> Asking | None:
-        paths = frozenset(one.path for part in parts for one in mentions(part, root))
+        paths = frozenset(one.path for text in texts for one in mentions(text, root))
         key = (version.workspace, PREVIEW)
-        return Asking(key, EMAIL_CHANNEL, paths, person, kept=False) if paths else None
+        return Asking(key, EMAIL_CHANNEL, paths, who.person, kept=False) if paths else None
 
     return await supplying.shown(tx, asking, SUPPLIERS)
 
 
 async def shown(
-    renderer: Renderer, template: Template, version: Version, who: Reader, data: dict[str, Any]
+    renderer: Renderer,
+    template: Template,
+    version: Version,
+    who: Reader,
+    *,
+    data: dict[str, Any],
+    supplied: dict[str, Any],
 ) -> Sight:
-    """A version as somebody would get it; `data` is laid over their traits."""
+    """A version as somebody would get it; `data` is laid over their traits, `supplied` is beside
+    them.
+    """
     base = renderer.office.base_url
     view = View(
         said=version.compiled.said(who.language),
@@ -90,7 +94,7 @@ async def shown(
             "coupon": {"code": TEST_CODE},
             "unsubscribe_url": f"{base}/u/preview",
             "preferences_url": f"{base}/p/preview",
-            **who.supplied,
+            **supplied,
         },
     )
     found = await renderer.show(view)
@@ -115,14 +119,14 @@ async def lacking(
     return found, asked
 
 
-async def _state(tx: AsyncConnection, workspace: str, profile_id: str) -> State:
+async def _person(tx: AsyncConnection, workspace: str, profile_id: str) -> Person:
     key = (workspace, profile_id)
     now_id = (await people.resolve(tx, [key]))[key]
     person = (await people.load(tx, [(workspace, now_id)])).get((workspace, now_id))
     if person is None or person.state is None:
         message = f"There is no profile {profile_id} in workspace {workspace}, or no more."
         raise NotFoundError(message)
-    return person.state
+    return person
 
 
 def _is_of_people(one: Variable) -> bool:

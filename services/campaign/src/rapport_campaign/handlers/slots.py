@@ -1,18 +1,16 @@
 """Slots of templates: operators say what they are filled by, and templates name those there are."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.recommending import Slot
-from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of
-from rapport_campaign.domain.templates import Source
+from rapport_campaign.domain.speaking import ANYTHING, place_of
 from rapport_campaign.handlers.recommending import ROOT, Asked
-from rapport_campaign.render.saying import templates
+from rapport_campaign.handlers.supplying import Spoken
 from rapport_campaign.store import people, ranking
 from rapport_campaign.store import recommending as store
 from rapport_campaign.store.recommending import Kept
@@ -21,7 +19,6 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 
 MOST_SLOTS = 200
 _SHOWN = 50
-_FIELDS = ("subject", "preheader", "html", "body", "text", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,71 +59,25 @@ async def of_person(tx: AsyncConnection, workspace: str, profile_id: str, slot: 
     return Found(now_id, at, Asked(workspace, known, {now_id: person.state}))
 
 
-async def require_slots(tx: AsyncConnection, workspace: str, given: Mapping[str, Any]) -> None:
-    """InvalidRequestError for templates that name a slot there is not, with each place.
-
-    `given` has templates by field, those of `content` (JSON) too.
-    """
-    written = {name: given[name] for name in _FIELDS if given.get(name)}
-    if given.get("content"):
-        inside = templates(given["content"])
-        written |= {f"content.{place}": one for place, one in inside.items()}
-    await _require(tx, workspace, written)
-
-
-async def require_slots_of_campaign(tx: AsyncConnection, campaign: Campaign) -> None:
-    """The same of what a campaign says."""
-    given = {
-        "subject": campaign.subject,
-        "html": campaign.html,
-        "text": campaign.text,
-        "content": campaign.content,
-    }
-    await require_slots(tx, campaign.workspace, given)
-
-
-async def require_slots_of(tx: AsyncConnection, workspace: str, source: Source) -> None:
-    """The same of a template, in each of its languages."""
-    every = {"": source.texts} | {
-        f"languages.{tag}.": texts for tag, texts in source.languages.items()
-    }
-    await _require(
-        tx,
-        workspace,
-        {
-            f"{place}{name}": text
-            for place, texts in every.items()
-            for name in _FIELDS
-            if (text := getattr(texts, name, None))
-        },
-    )
-
-
-async def _require(tx: AsyncConnection, workspace: str, written: Mapping[str, str]) -> None:
-    named = [
-        (field, source, mention)
-        for field, source in written.items()
-        for mention in mentions(source, ROOT)
-    ]
-    if not named:
-        return
-    wanted = {(workspace, one.path[0]) for _, _, one in named if one.path}
+async def check(tx: AsyncConnection, workspace: str, spoken: Sequence[Spoken]) -> None:
+    """InvalidRequestError for texts that name a slot there is not, with each place."""
+    wanted = {(workspace, one.mention.path[0]) for one in spoken if one.mention.path}
     known = {name for _, name in await store.slots(tx, wanted)} if wanted else set()
     problems: list[dict[str, Any]] = []
-    for field, source, mention in named:
-        slot = mention.path[0] if mention.path else ""
+    for one in spoken:
+        slot = one.mention.path[0] if one.mention.path else ""
         if slot in known:
             continue
-        place = place_of(source, mention.index)
+        place = place_of(one.source, one.mention.index)
         told = (
             f"{ROOT} is followed by the name of a slot, such as {ROOT}.home"
             if slot in {"", ANYTHING}
             else f"there is no slot {slot!r}: PUT /v1/recommendations/{slot} makes it"
         )
-        where = f"{field}, line {place['line']}, column {place['column']}"
+        where = f"{one.field}, line {place['line']}, column {place['column']}"
         variable = f"{ROOT}.{slot}" if slot else ROOT
         problems.append(
-            {"path": field, **place, "variable": variable, "message": f"{where}: {told}"}
+            {"path": one.field, **place, "variable": variable, "message": f"{where}: {told}"}
         )
     if problems:
         raise InvalidRequestError(problems[0]["message"], details={"problems": problems[:_SHOWN]})

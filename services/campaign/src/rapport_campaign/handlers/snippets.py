@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.snippets import DEEPEST, NAME, SnippetError, calls
 from rapport_campaign.domain.templates import Snippet, Template
-from rapport_campaign.handlers.slots import require_slots
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Made, Piecework
 from rapport_campaign.renderer import Renderer
@@ -68,7 +67,6 @@ async def looked_at(
     tx: AsyncConnection, renderer: Renderer, workspace: str, name: str, source: str
 ) -> Made:
     """What a snippet uses; InvalidRequestError for what is wrong with it."""
-    await require_slots(tx, workspace, {"source": source})
     known = await wanted(tx, workspace, [source])
     others = {one: known[one].source for one in known}
     # What it is to be, not what it was.

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from rapport_campaign.handlers import recommending
-from rapport_campaign.handlers.supplying import Supplier
+from rapport_campaign.handlers import pricing, recommending, slots
+from rapport_campaign.handlers.supplying import Check, Supplier
 
-SUPPLIERS: Mapping[str, Supplier] = {recommending.ROOT: recommending.supply}
+SUPPLIERS: Mapping[str, Supplier] = {
+    pricing.ROOT: pricing.supply,
+    recommending.ROOT: recommending.supply,
+}
+CHECKS: Mapping[str, Check] = {pricing.ROOT: pricing.check, recommending.ROOT: slots.check}
+"""Who looks at what texts speak of when they are saved."""

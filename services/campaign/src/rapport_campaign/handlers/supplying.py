@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
-from rapport_campaign.domain.speaking import Path, spoken_of
+from rapport_campaign.domain.speaking import Mention, Path, mentions, spoken_of
 
 PREVIEW = ""
 """The send key of what is only looked at."""
@@ -54,6 +54,21 @@ class Supply:
 
 Supplier = Callable[[AsyncConnection, Sequence[Asking]], Awaitable[Supply]]
 """Those there are stand in `suppliers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A place in what an author has written that speaks of a supplier's data."""
+
+    field: str
+    source: str
+    mention: Mention
+
+
+Check = Callable[[AsyncConnection, str, Sequence[Spoken]], Awaitable[None]]
+"""Looks at what texts of a workspace speak of when they are saved: InvalidRequestError, with the
+place, for what there is not.
+"""
 
 
 async def supplied(
@@ -115,6 +130,20 @@ async def shown(
 
 def _is_silent(one: Claimed, found: Supply) -> bool:
     return one.kind != "test" and one.key in found.silent
+
+
+async def require_known(
+    tx: AsyncConnection, workspace: str, texts: Mapping[str, str], checks: Mapping[str, Check]
+) -> None:
+    """InvalidRequestError where texts (by their fields) speak of data that there are not."""
+    for root, check in checks.items():
+        found = [
+            Spoken(field, source, one)
+            for field, source in texts.items()
+            for one in mentions(source, root)
+        ]
+        if found:
+            await check(tx, workspace, found)
 
 
 def _asking(one: Claimed, campaign: Campaign, person: Person | None, root: str) -> Asking | None:

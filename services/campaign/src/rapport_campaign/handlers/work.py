@@ -15,7 +15,7 @@ from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
 from rapport_campaign.handlers.dry_runs import DryRuns, Looking
-from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.handlers.ledger import count, count_alike, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
 from rapport_campaign.store.moves import new_entry
@@ -85,7 +85,7 @@ class Works:
         done = await plan.include(tx, campaign, again, after=after, limit=self._page_size)
         odd = await jobs.some(tx, *place, done.odd)
         planned = await self._by_rules(tx, campaign, odd, again)
-        await count(tx, [new_entry(campaign)] * done.planned)
+        await count_alike(tx, new_entry(campaign), done.planned)
         return done.read, done.planned + planned, done.last
 
     async def _by_rules(

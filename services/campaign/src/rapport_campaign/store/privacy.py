@@ -85,6 +85,18 @@ POSTS = Found(
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.webhook_post WHERE {_OF_THEM}",
 )
+PRICES = Found(
+    "campaign.message_price",
+    "DELETE FROM campaign.message_price WHERE ctid IN (SELECT ctid FROM campaign.message_price "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.message_price WHERE {_OF_THEM}",
+)
+QUOTES = Found(
+    "campaign.offer_quote",
+    "DELETE FROM campaign.offer_quote WHERE ctid IN (SELECT ctid FROM campaign.offer_quote "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.offer_quote WHERE {_OF_THEM}",
+)
 TASKS = Found(
     "campaign.task",
     "DELETE FROM campaign.task WHERE ctid IN (SELECT ctid FROM campaign.task "
@@ -148,6 +160,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         TASKS,
         RECOMMENDED,
         PRODUCT_EVENTS,
+        PRICES,
+        QUOTES,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]
