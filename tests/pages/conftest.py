@@ -22,7 +22,9 @@ from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import LANGUAGES
 from rapport_feedback import pages as feedback
+from rapport_feedback.domain.survey_forms import simple
 from rapport_feedback.domain.surveys import Response
+from rapport_feedback.pages import Sheet
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/content"
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -97,11 +99,12 @@ def _mail(language: str) -> str:
 
 def _pages() -> dict[str, str]:
     pages: dict[str, str] = {}
-    answer = Response(UUID(int=1), 9, "", 1, NOON, NOON)
+    answer = Response(UUID(int=1), {"score": 9}, 1, NOON, NOON, finished_at=NOON)
     for language in LANGUAGES:
         about = {"language": language, "brand": BRANDS[language]}
         for name, response in (("survey", None), ("answered", answer)):
-            page = feedback.survey("t", QUESTIONS[language], response, changeable=True, **about)  # type: ignore[arg-type] # the keywords are right, their union is not
+            sheet = Sheet("t", simple(QUESTIONS[language]), response=response)
+            page = feedback.survey(sheet, **about)  # type: ignore[arg-type] # the keywords are right, their union is not
             pages[f"{name}-{language}"] = page.html.replace("<details>", "<details open>")
         day = NOON.date()
         pages[f"case-{language}"] = feedback.case_taken("t", 7, day, **about).html  # type: ignore[arg-type] # as above

@@ -13,7 +13,9 @@ from typing_extensions import override
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import LANGUAGES, tag
 from rapport_feedback import pages
+from rapport_feedback.domain.survey_forms import simple
 from rapport_feedback.domain.surveys import Response
+from rapport_feedback.pages import Sheet
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 BRAND = Brand("Müller & Co", "#ffcc00", website="https://shop.example")
@@ -43,7 +45,8 @@ class Elements(HTMLParser):
 
 
 def response(score: int = 3, comment: str = "") -> Response:
-    return Response(UUID(int=1), score, comment, 1, NOON, NOON)
+    answers = {"score": score, **({"comment": comment} if comment else {})}
+    return Response(UUID(int=1), answers, 1, NOON, NOON, finished_at=NOON)
 
 
 def survey_html(
@@ -53,9 +56,8 @@ def survey_html(
     changeable: bool = True,
     language: str = "en",
 ) -> str:
-    return pages.survey(
-        "token", question, answered, changeable=changeable, language=language, brand=BRAND
-    ).html
+    sheet = Sheet("token", simple(question), response=answered, changeable=changeable)
+    return pages.survey(sheet, language=language, brand=BRAND).html
 
 
 def survey_page(answered: Response | None = None, *, changeable: bool = True) -> Elements:
@@ -93,7 +95,8 @@ def test_the_first_comment_is_still_asked_for() -> None:
 def test_each_field_has_a_label() -> None:
     page = survey_page(response())
     labelled = {one["for"] for one in page.all("label")}
-    assert {one["id"] for one in page.all("textarea") + page.all("input")} == labelled
+    fields = [one for one in page.all("input") if one.get("type") != "hidden"]
+    assert {one["id"] for one in page.all("textarea") + fields} == labelled
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -120,7 +123,8 @@ def test_who_asks_and_the_way_on_are_on_the_page() -> None:
 
 def test_what_people_type_runs_in_its_own_direction() -> None:
     page = survey_page(response())
-    typed = [*page.all("textarea"), *page.all("input"), *page.all("h1")]
+    fields = [one for one in page.all("input") if one.get("type") != "hidden"]
+    typed = [*page.all("textarea"), *fields, *page.all("span")[1:2]]
     assert {one["dir"] for one in typed} == {"auto"}
 
 
