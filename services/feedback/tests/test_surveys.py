@@ -14,15 +14,15 @@ from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.survey_forms import simple
 from rapport_feedback.domain.surveys import (
     AnonymousError,
-    NotAnonymousError,
-    Sent,
     AnsweredError,
     ArchivedError,
     GoneError,
     Invitation,
     Kind,
+    NotAnonymousError,
     Response,
     RestrictedError,
+    Sent,
 )
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)

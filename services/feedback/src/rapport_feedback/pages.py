@@ -7,13 +7,14 @@ from pathlib import Path
 
 from rapport_common.pages.brand import NO_BRAND, Brand
 from rapport_common.pages.site import Page, Site
-from rapport_feedback.domain.question_fields import AnswerError
+from rapport_feedback.domain.question_fields import CHOOSE_NUMBER, AnswerError
+from rapport_feedback.domain.question_fields import MESSAGES as OF_ANSWERS
 from rapport_feedback.domain.questions import Scale, Value, kind_of
 from rapport_feedback.domain.scores import Estimate, measured
 from rapport_feedback.domain.survey_charts import chart
-from rapport_feedback.domain.survey_forms import Form, PageOf
+from rapport_feedback.domain.survey_forms import MAIN_REASON, Form, PageOf
 from rapport_feedback.domain.survey_texts import Reader
-from rapport_feedback.domain.surveys import Response, Survey
+from rapport_feedback.domain.surveys import NOT_YET, Response, State, Survey
 
 MAX_SUBJECT, MAX_BODY = 200, 10_000
 
@@ -35,6 +36,17 @@ MESSAGES: Mapping[int, str] = {
 TOO_LONG = "What you sent is too long. Please shorten it."
 TOO_MANY_FIELDS = "This form has too many fields."
 NOT_AN_OBJECT = "Send an object with score, comment, subject or body."
+WRONG: Mapping[str, str] = {one: one for one in OF_ANSWERS}
+"""What is told at a question; with the bounds of the question put in."""
+
+NUMBERS: Mapping[str, str] = {
+    kind: CHOOSE_NUMBER % {"lowest": lowest, "highest": highest}
+    for kind, lowest, highest in (("nps", 0, 10), ("csat", 1, 5), ("ces", 1, 7))
+}
+"""The same where a question is asked by itself, and pressed."""
+
+NOT_NOW = NOT_YET
+REASON = MAIN_REASON
 EMPTY_COMPLAINT = "Please say what it is about and what happened."
 
 SITE = Site(Path(__file__).parent)
@@ -69,6 +81,16 @@ class Sheet:
     def answers(self) -> Mapping[str, Value]:
         """What this link has answered."""
         return self.response.answers if self.response else {}
+
+    @property
+    def ended(self) -> str:
+        """How it ended, as `ends` of a form names it; empty while something is asked."""
+        state = self.response.state if self.response else State.OPEN
+        if self.is_full or state is State.FULL:
+            return "full"
+        if state is State.SCREENED:
+            return "screened"
+        return "" if self.pages else "thanks"
 
     def given(self, name: str) -> list[str]:
         """What a field holds: what was typed, else what was answered, else what was pressed."""

@@ -42,6 +42,22 @@ NO_DAY_BEFORE = "Please enter a day from %(since)s on."
 NO_DAY_AFTER = "Please enter a day up to %(until)s."
 TICK = "Please tick the box to go on."
 
+MESSAGES = (
+    CHOOSE_NUMBER,
+    CHOOSE,
+    CHOOSE_ONE_LISTED,
+    CHOOSE_AT_LEAST,
+    CHOOSE_AT_MOST,
+    CHOOSE_EACH,
+    WRITE,
+    SHORTEN,
+    UNSTORABLE,
+    ENTER_DAY,
+    NO_DAY_BEFORE,
+    NO_DAY_AFTER,
+    TICK,
+)
+
 
 class AnswerError(ValueError):
     """What is wrong with the answer to a question, in words that are translated."""

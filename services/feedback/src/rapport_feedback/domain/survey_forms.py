@@ -39,6 +39,9 @@ DIMENSIONS = get_args(Dimension)
 """By what scores are told apart; given with the invitation or link, frozen with the answer."""
 
 MAX_DIMENSION = 100
+MAIN_REASON = "What is the main reason?"
+"""What a question by itself is followed by; in the languages of our pages."""
+
 NONE = "none"
 """The kind of a survey that has no question with a score."""
 
@@ -156,7 +159,7 @@ _LEADS: Mapping[str, type[Scored]] = {"nps": Nps, "csat": Csat, "ces": Ces, "rat
 def simple(question: str, kind: str = "nps") -> Form:
     """One question with a score that is pressed, and a comment: what a survey is by itself."""
     lead = _LEADS.get(kind, Nps)(id="score", text=question, required=True)
-    comment = Text(id="comment", text="What is the main reason?")
+    comment = Text(id="comment", text=MAIN_REASON)
     return Form(
         pages=[PageOf(id="score", questions=[lead]), PageOf(id="why", questions=[comment])],
         layout="press",

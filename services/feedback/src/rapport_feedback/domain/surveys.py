@@ -19,6 +19,8 @@ MAX_COMMENT = 4000
 MAX_REVISIONS = 20
 """Each is an event in the person's timeline. New answers are added beyond it, none is changed."""
 
+NOT_YET = "This page is not asked yet. Please open the link again."
+
 OPEN_LINK = "open"
 ANONYMOUS = "anonymous"
 """In place of the kind of an identifier: links and answers that are nobody's."""
@@ -182,15 +184,6 @@ class NotAnonymousError(ConflictError):
         )
 
 
-class FullError(ConflictError):
-    """There are enough answers."""
-
-    code = "full"
-
-    def __init__(self) -> None:
-        super().__init__("We have enough answers. Thank you for your interest.")
-
-
 def answer(
     form: Form,
     before: Response | None,
@@ -218,7 +211,7 @@ def answer(
     passed = tuple(page.id for page in way.answered)
     if before is None:
         if not passed:
-            raise InvalidRequestError("This page is not asked yet. Please open the link again.")
+            raise InvalidRequestError(NOT_YET)
         finished = None if state is State.OPEN else now
         return Response(new_id, found, 1, now, now, version, passed, state, finished)
     after = replace(before, answers=found, done=passed, state=state)

@@ -11,12 +11,19 @@ from rapport_common.errors import AppError, InvalidRequestError, NotFoundError
 from rapport_common.publisher import Publisher
 from rapport_feedback.domain import links, own_events
 from rapport_feedback.domain import surveys as rules
-from rapport_feedback.domain.question_fields import AnswerError, Fields, is_said, read
+from rapport_feedback.domain.question_fields import (
+    SHORTEN,
+    AnswerError,
+    Fields,
+    is_said,
+    read,
+)
 from rapport_feedback.domain.questions import Value
 from rapport_feedback.domain.survey_conditions import holds
 from rapport_feedback.domain.survey_forms import Form, PageOf, Quota
 from rapport_feedback.domain.survey_paths import Walk, walk
 from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
+from rapport_feedback.pages import TOO_LONG
 from rapport_feedback.store import survey_answers as store
 from rapport_feedback.store import survey_links, survey_quotas
 from rapport_feedback.store import surveys as survey_store
@@ -253,7 +260,8 @@ def _read(view: LinkView, fields: Fields) -> dict[str, Value]:
     if not wrong:
         return answers
     if view.form.layout == "press":
-        raise InvalidRequestError(str(next(iter(wrong.values()))))
+        error = next(iter(wrong.values()))
+        raise InvalidRequestError(TOO_LONG if error.message == SHORTEN else str(error))
     raise PageError(view, wrong)
 
 
