@@ -33,7 +33,7 @@ async def made(service: Service) -> str:
 async def link(service: Service, survey: str, status: int = 201, **context: str) -> str:
     told = await service.client.post(f"/v1/surveys/{survey}/links", json={"context": context})
     assert told.status_code == status, told.text
-    return urlsplit(told.json()["url"]).path
+    return urlsplit(str(told.json()["url"])).path
 
 
 def key_in(page: httpx.Response) -> str:

@@ -15,9 +15,10 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 async def answered(
-    service: Service, survey: str, who: str, score: int, days: int = 0, **context: str
+    service: Service, survey: str, who: str, score: int, days: int = 0, store: str = ""
 ) -> None:
     """Somebody's answer, given so many days before noon."""
+    context = {"store": store} if store else {}
     path = await service.link(survey, user_id=who, context=context)
     assert (await service.answer(path, score=str(score))).status_code == 200
     await service.change(
@@ -56,7 +57,7 @@ async def test_a_wave_a_time_and_what_each_said_last_are_three_measures(service:
 async def test_a_score_is_told_apart_by_what_was_so_when_they_answered(service: Service) -> None:
     survey = await service.survey()
     for who, score, store in (("a", 10, "7"), ("b", 9, "7"), ("c", 0, "8"), ("d", 8, "")):
-        await answered(service, survey, who, score, **({"store": store} if store else {}))
+        await answered(service, survey, who, score, store=store)
     # A link that is asked for again tells what is so now; the answer keeps what was.
     await service.link(survey, user_id="a", context={"store": "9"})
     shown = await service.score(survey, by="store")

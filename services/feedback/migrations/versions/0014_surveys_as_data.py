@@ -3,6 +3,8 @@
 Revision: 0014, follows 0013.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
@@ -27,7 +29,7 @@ SELECT workspace, survey_id, 1, jsonb_build_object(
     'migration', created_at FROM feedback.survey
 """
 # {table: (column, type, default)}; those without a default may be empty.
-_ADDED: dict[str, list[tuple[str, sa.types.TypeEngine[object], str | None]]] = {
+_ADDED: dict[str, list[tuple[str, Any, str | None]]] = {
     "survey": [("version", sa.Integer(), "1"), ("anonymous", sa.Boolean(), "false")],
     "invitation": [("context", JSONB(), "'{}'"), ("traits", JSONB(), "'{}'")],
     "response": [

@@ -11,7 +11,12 @@ from rapport_common.settings import key_bytes
 from rapport_feedback.api.cases import case_routes, one_case_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
-from rapport_feedback.api.surveys import invitation_routes, survey_change_routes, survey_routes
+from rapport_feedback.api.surveys import (
+    form_routes,
+    invitation_routes,
+    survey_change_routes,
+    survey_routes,
+)
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
@@ -34,6 +39,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
     return [
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),
+        form_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
         case_routes(engine, cases),

@@ -65,8 +65,8 @@ class ScoreView(Figures):
     question: str
     measure: Measure
     wave: int | None
-    since: datetime | None
-    until: datetime | None
+    begins_at: datetime | None
+    ends_at: datetime | None
     nps: float | None
     promoters: int | None
     passives: int | None
@@ -89,8 +89,8 @@ class ScoreView(Figures):
             question=result.question.id,
             measure=measure,
             wave=asked.wave,
-            since=asked.since,
-            until=asked.until,
+            begins_at=asked.since,
+            ends_at=asked.until,
             nps=_rounded(whole.estimate.value) if counts else None,
             promoters=counts.promoters if counts else None,
             passives=counts.passives if counts else None,

@@ -63,18 +63,6 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             counted = await survey_quotas.taken(tx, caller.workspace, chosen)
         return SurveyWithForm.told(found, form, counted)
 
-    @router.get("/{survey_id}/versions", response_model=Listed[VersionView])
-    async def versions(survey_id: str, caller: Reader, page: Paging) -> dict[str, Any]:
-        """What a survey asks and has asked, the newest version first."""
-        [before] = page.after(int) or [None]
-        async with engine.begin() as tx:
-            chosen = id_of(survey_id, "survey")
-            await surveys.get(tx, caller.workspace, chosen)
-            found = await survey_store.versions(
-                tx, caller.workspace, chosen, before=before, limit=page.ask
-            )
-        return page.answer(found, key=lambda one: [one.version], show=VersionView.of)
-
     return router
 
 
@@ -103,25 +91,6 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             )
         return SurveyWithForm.told(survey, form, {})
 
-    @router.put("/{survey_id}/form")
-    async def ask(survey_id: str, body: FormBody, caller: Writer) -> SurveyWithForm:
-        """Ask something else from now on; who has begun finishes the version they began.
-
-        The same form again makes no version.
-        """
-        async with engine.begin() as tx:
-            chosen = id_of(survey_id, "survey")
-            survey, form = await surveys.change_form(
-                tx,
-                caller.workspace,
-                chosen,
-                body.form.root,
-                actor=caller.subject,
-                now=clock.now(),
-            )
-            counted = await survey_quotas.taken(tx, caller.workspace, chosen)
-        return SurveyWithForm.told(survey, form, counted)
-
     @router.patch("/{survey_id}")
     async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
         """Rename a survey; what it asks is changed by PUT …/form."""
@@ -147,6 +116,44 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             wave = await surveys.next_wave(tx, caller.workspace, id_of(survey_id, "survey"))
             await once.settle(tx, SCHEMA, caller.workspace, str(wave))
         return Wave(wave=wave)
+
+    return router
+
+
+def form_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
+    """/v1/surveys/{survey_id}: what is asked, and was."""
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
+
+    @router.put("/{survey_id}/form")
+    async def ask(survey_id: str, body: FormBody, caller: Writer) -> SurveyWithForm:
+        """Ask something else from now on; who has begun finishes the version they began.
+
+        The same form again makes no version.
+        """
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            survey, form = await surveys.change_form(
+                tx,
+                caller.workspace,
+                chosen,
+                body.form.root,
+                actor=caller.subject,
+                now=clock.now(),
+            )
+            counted = await survey_quotas.taken(tx, caller.workspace, chosen)
+        return SurveyWithForm.told(survey, form, counted)
+
+    @router.get("/{survey_id}/versions", response_model=Listed[VersionView])
+    async def versions(survey_id: str, caller: Reader, page: Paging) -> dict[str, Any]:
+        """What a survey asks and has asked, the newest version first."""
+        [before] = page.after(int) or [None]
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            await surveys.get(tx, caller.workspace, chosen)
+            found = await survey_store.versions(
+                tx, caller.workspace, chosen, before=before, limit=page.ask
+            )
+        return page.answer(found, key=lambda one: [one.version], show=VersionView.of)
 
     return router
 

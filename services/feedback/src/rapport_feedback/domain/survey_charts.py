@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rapport_feedback.domain.questions import Scale
 from rapport_feedback.domain.scores import Estimate, measured
 
-WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 16, 36
+WIDTH, HEIGHT = 420, 240
+LEFT, RIGHT, TOP, BOTTOM = 48, 16, 16, 36
 LINES = 4
-MOST_LABELS = 12
+MOST_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)

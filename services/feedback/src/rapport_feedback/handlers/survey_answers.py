@@ -260,8 +260,8 @@ def _read(view: LinkView, fields: Fields) -> dict[str, Value]:
     if not wrong:
         return answers
     if view.form.layout == "press":
-        error = next(iter(wrong.values()))
-        raise InvalidRequestError(TOO_LONG if error.message == SHORTEN else str(error))
+        first = next(iter(wrong.values()))
+        raise InvalidRequestError(TOO_LONG if first.message == SHORTEN else str(first))
     raise PageError(view, wrong)
 
 
