@@ -85,6 +85,11 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "offers": [
+        *("Version 1 holds.", "guide-tea is at version 1.", "the product's floor", "no rule holds"),
+        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "loyalty tier gold", "nothing new"),
+        *("is archived.", "8.93"),
+    ],
     "outcomes": [
         *(
             "bounced",

@@ -22,6 +22,9 @@ EXISTING: Mapping[str, Any] = {
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "coupon": {"code": _VALUE},
+    "feed": ANY,
+    # Which offers there are is asked when a text is saved (`handlers/pricing.py`).
+    "offer": ANY,
     "unsubscribe_url": _VALUE,
     "preferences_url": _VALUE,
     "now": ANY,

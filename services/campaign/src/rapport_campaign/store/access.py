@@ -102,6 +102,24 @@ TASKS = Rows(
     plain("channel", "point", "title", "script", "outcome", "note", "created_at", "ended_at"),
     _MINE,
 )
+PRICES = Rows(
+    "campaign.message_price",
+    "prices in messages to you, by which rule each came about, and why",
+    "campaign.message_price t",
+    {"send_key": "text"},
+    {"message": "t.send_key", "prices": "CAST(t.prices AS text)", **plain("at")},
+    _MINE,
+    documents=frozenset({"prices"}),
+)
+QUOTES = Rows(
+    "campaign.offer_quote",
+    "prices that a shop has asked for you, and why they were so",
+    "campaign.offer_quote t",
+    {"quote_id": "uuid"},
+    {"prices": "CAST(t.prices AS text)", **plain("offer", "channel", "at", "created_at")},
+    _MINE,
+    documents=frozenset({"prices"}),
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -155,6 +173,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         OBJECTIONS,
         POSTS,
         TASKS,
+        PRICES,
+        QUOTES,
         CONTACTS,
         ANSWERS,
         _suppressed_addresses(recogniser),

@@ -40,4 +40,26 @@ ADDRESSES = DataClass(
     # Bounces and complaints come within days.
     shortest=30,
 )
-CLASSES = [CONTENTS, ADDRESSES]
+PRICES = DataClass(
+    name="prices",
+    about="prices that messages have named, and by which rules",
+    table="campaign.message_price",
+    key=_MESSAGE,
+    over="t.at < :before",
+    gone=("DELETE FROM campaign.message_price",),
+    owner=("profile_id",),
+    held=_HELD,
+    # Who has a mail comes with it within days.
+    shortest=30,
+)
+QUOTES = DataClass(
+    name="quotes",
+    about="prices that were asked for and kept",
+    table="campaign.offer_quote",
+    key={"quote_id": "uuid"},
+    over="t.created_at < :before",
+    gone=("DELETE FROM campaign.offer_quote",),
+    owner=("profile_id",),
+    held=_HELD,
+)
+CLASSES = [CONTENTS, ADDRESSES, PRICES, QUOTES]
