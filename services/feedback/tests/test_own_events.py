@@ -10,7 +10,7 @@ import pytest
 from rapport_feedback.domain import cases, own_events
 from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
 from rapport_feedback.domain.naming import Contact
-from rapport_feedback.domain.survey_forms import simple
+from rapport_feedback.domain.survey_forms import of_document, simple
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -44,6 +44,20 @@ def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None
         {"question": "score", "kind": "nps", "value": 9, "score": 9},
         {"question": "comment", "kind": "text", "value": "Quick"},
     ]
+
+
+def test_what_else_was_said_beside_an_option_is_told_and_of_nobody_nothing() -> None:
+    options = [{"id": "a", "text": "A"}, {"id": "b", "text": "B", "other": True}]
+    question = {"kind": "choice", "id": "c", "text": "?", "options": options}
+    form = of_document({"pages": [{"id": "p", "questions": [question]}]})
+    response = Response(ONE, {"c": "b", "c.other": "Noise"}, 1, NOON, NOON)
+    invitation = Invitation("acme", ONE, TWO, 1, ADA, NOON, Kind.NONE, "?")
+    event = own_events.answered(form, invitation, response)
+    assert event is not None
+    (told,) = msgspec.json.decode(event.properties)["answers"]
+    assert told == {"question": "c", "kind": "choice", "value": "b", "other": "Noise"}
+    nobody = replace(invitation, contact=Contact(), is_open=True)
+    assert own_events.answered(form, nobody, response) is None
 
 
 @pytest.mark.parametrize(

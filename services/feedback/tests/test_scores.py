@@ -103,3 +103,10 @@ def test_a_wave_without_answers_is_a_gap() -> None:
     assert len(drawn.parts) == 1
     assert drawn.dots[0].y < drawn.dots[2].y < drawn.dots[1].y
     assert [number for _, number in drawn.grid] == ["-100", "-50", "0", "50", "100"]
+
+
+@pytest.mark.parametrize(("question", "numbers"), [(CSAT, ["0", "100"]), (CES, ["1", "7"])])
+def test_the_lines_of_a_picture_are_on_the_scale(question: Scale, numbers: list[str]) -> None:
+    drawn = chart(question, [(1, estimate(question, {5: 1}))])
+    assert [drawn.grid[0][1], drawn.grid[-1][1]] == numbers
+    assert drawn.parts == []

@@ -14,6 +14,13 @@ from rapport_feedback.domain.survey_texts import Reader, missing
 NPS = {"kind": "nps", "id": "score", "text": "How likely?"}
 TEXT = {"kind": "text", "id": "why", "text": "Why?"}
 OPTIONS = [{"id": "a", "text": "A"}, {"id": "b", "text": "B"}]
+MATRIX = {
+    "kind": "matrix",
+    "id": "m",
+    "text": "?",
+    "rows": [{"id": "r", "text": "R"}],
+    "options": OPTIONS,
+}
 LOW = {"answer": "score", "op": "lte", "value": 6}
 
 
@@ -106,6 +113,42 @@ def test_a_form_is_read_as_it_is_told() -> None:
         (form(page("a", text("x", "\ud800"))), "text", "kept"),
         (form(page("a", TEXT), theme={"color": "red"}), "theme.color", ""),
         (form(page("a", TEXT), colour=1), "form", "colour"),
+        (
+            form(
+                *(page(f"p{at}", *(text(f"q{at}_{one}") for one in range(20))) for at in range(4))
+            ),
+            "form.pages",
+            "60 are the most",
+        ),
+        (form(page("a", NPS), page("b", choice()), layout="press"), "pages[1]", "texts"),
+        (
+            form(page("a", {**MATRIX, "options": [{**OPTIONS[0], "other": True}, OPTIONS[1]]})),
+            "options[0].other",
+            "choice and multiple",
+        ),
+        (
+            form(
+                page(
+                    "a", {**text("d"), "kind": "date", "since": "2026-02-01", "until": "2026-01-01"}
+                )
+            ),
+            "until",
+            "before since",
+        ),
+        (
+            form(page("a", NPS), page("b", text("x", "{{ answer.score }}")), layout="all"),
+            "text",
+            "on one page",
+        ),
+        (
+            form(
+                page("a", NPS),
+                quotas=[{"id": "q", "limit": 1, "if": {"answer": "x", "op": "exists"}}],
+            ),
+            "quotas[0].if.answer",
+            "no question",
+        ),
+        (form(page("a", NPS), ends={"thanks": {"fr": "Merci"}}), "ends.thanks.fr", "does not name"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(
@@ -129,6 +172,12 @@ def test_what_is_wrong_is_told_with_its_place(
         ({"answer": "score", "op": "eq", "value": 1, "or": []}, "answer", "not known"),
         ({"and": []}, "and", "at least one"),
         ({"and": [LOW] * 60}, "and[49]", "too long"),
+        ({"and": [7]}, "and[0]", "object"),
+        (
+            {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": LOW}}}}}}}},
+            "not",
+            "deep",
+        ),
         (7, "", "object"),
     ],
 )
@@ -167,6 +216,46 @@ def test_a_page_follows_by_the_answers(condition: Any, score: int | None, expect
     assert (follows(read, read.pages[0], answers) == "end") is expected
 
 
+EACH = [
+    choice(),
+    {**choice(), "kind": "multiple", "id": "many"},
+    MATRIX,
+    {"kind": "date", "id": "day", "text": "?"},
+    {"kind": "consent", "id": "ok", "text": "?"},
+]
+GIVEN = {"c": "a", "many": ["a"], "m": {"r": "b"}, "day": "2026-01-31", "ok": True}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"answer": "c", "op": "in", "value": ["a"]}, True),
+        ({"answer": "many", "op": "contains", "value": "b"}, False),
+        ({"answer": "m", "row": "r", "op": "eq", "value": "b"}, True),
+        ({"answer": "m", "row": "r", "op": "missing"}, False),
+        ({"answer": "day", "op": "lt", "value": "2026-02-01"}, True),
+        ({"answer": "ok", "op": "exists"}, True),
+    ],
+)
+def test_each_kind_is_asked_about_in_its_way(condition: Any, expected: bool) -> None:  # noqa: FBT001 - a table
+    read = read_form(form(page("a", *EACH, next=[{"if": condition, "to": "end"}]), page("b", TEXT)))
+    assert (follows(read, read.pages[0], GIVEN) == "end") is expected
+    assert follows(read, read.pages[0], {"m": "no matrix"}) == "b" or "missing" in str(condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "path"),
+    [
+        ({"answer": "m", "op": "exists"}, "row"),
+        ({"answer": "day", "op": "gt", "value": "soon"}, "value"),
+        ({"answer": "ok", "op": "eq", "value": True}, "op"),
+    ],
+)
+def test_what_a_kind_can_not_be_asked_is_told(condition: Any, path: str) -> None:
+    document = form(page("a", *EACH, next=[{"if": condition, "to": "end"}]), page("b", TEXT))
+    assert f"form.pages[0].next[0].if.{path}" in problems(document)
+
+
 def test_every_way_through_a_form_ends() -> None:
     """By whatever is answered: forms of chance, ways of chance."""
     chance = random.Random(7)
@@ -192,12 +281,16 @@ def test_every_way_through_a_form_ends() -> None:
 
 def test_words_that_a_language_lacks_are_told_and_fall_back() -> None:
     document = form(
-        page("a", {**TEXT, "text": {"en": "Why?", "de": "Warum?"}, "help": "Briefly."}),
+        page("a", {**TEXT, "text": {"en": "Why?", "de": "Warum?"}, "help": "Briefly."}, title="T"),
         languages=["en", "de", "zh-Hans"],
     )
     read = read_form(document)
     at = "pages[0].questions[0]"
-    assert missing(read) == {"de": [f"{at}.help"], "zh-Hans": [f"{at}.text", f"{at}.help"]}
+    title = "pages[0].title"
+    assert missing(read) == {
+        "de": [title, f"{at}.help"],
+        "zh-Hans": [title, f"{at}.text", f"{at}.help"],
+    }
     words = read.questions["why"].text
     said = {tag: Reader(read, [tag], {}, {}).says(words).text for tag in ("de-AT", "zh", "fr", "")}
     assert said == {"de-AT": "Warum?", "zh": "Why?", "fr": "Why?", "": "Why?"}

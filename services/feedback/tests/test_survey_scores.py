@@ -15,7 +15,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 async def answered(
-    service: Service, survey: str, who: str, score: int, days: int = 0, store: str = ""
+    service: Service, survey: str, who: str, score: int, *, days: int = 0, store: str = ""
 ) -> None:
     """Somebody's answer, given so many days before noon."""
     context = {"store": store} if store else {}
@@ -36,10 +36,10 @@ async def answered(
 
 async def test_a_wave_a_time_and_what_each_said_last_are_three_measures(service: Service) -> None:
     survey = await service.survey()
-    await answered(service, survey, "ada", 0, 50)
-    await answered(service, survey, "bob", 10, 40)
+    await answered(service, survey, "ada", 0, days=50)
+    await answered(service, survey, "bob", 10, days=40)
     await service.client.post(f"/v1/surveys/{survey}/waves")
-    await answered(service, survey, "ada", 10, 5)
+    await answered(service, survey, "ada", 10, days=5)
     wave = await service.score(survey, compare=True)
     assert (wave["wave"], wave["nps"], wave["n"]) == (2, 100, 1)
     assert (wave["change"]["before"]["score"], wave["change"]["difference"]) == (0, 100)

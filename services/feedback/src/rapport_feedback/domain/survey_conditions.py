@@ -4,7 +4,7 @@
 was not answered does not hold; `missing` does.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from operator import eq, ge, gt, le, lt, ne
@@ -82,15 +82,6 @@ def holds(condition: Condition, answers: Mapping[str, Value]) -> bool:
     if condition.how == "and":
         return all(found)
     return any(found) if condition.how == "or" else not next(found)
-
-
-def asked(condition: Condition) -> Iterator[str]:
-    """The ids of the questions that a condition asks about."""
-    if isinstance(condition, Test):
-        yield condition.answer
-        return
-    for part in condition.parts:
-        yield from asked(part)
 
 
 def _is_so(test: Test, given: Value) -> bool:
