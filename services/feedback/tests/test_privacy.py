@@ -81,9 +81,10 @@ async def test_of_a_form_what_was_chosen_stays_and_what_was_typed_goes(service: 
     form = {"layout": "all", "traits": ["name"], "pages": [{"id": "a", "questions": questions}]}
     made = await service.client.post("/v1/surveys", json={"name": "Form", "form": form})
     survey = made.json()["id"]
-    for who in (WHO, {"user_id": "ben-1"}):
+    theirs = {"who": "Me", "born": "1990-01-01", "what.other": "Mine"}
+    of_them = {"who": "As ada@example.com said"}
+    for who, said in ((WHO, theirs), ({"user_id": "ben-1"}, of_them)):
         path = await service.link(survey, **who, traits={"name": "Ada"})
-        said = {"who": "ada@example.com", "born": "1990-01-01", "what.other": "Ada"}
         told = await service.client.post(path, json={"score": 4, "what": "b", **said})
         assert told.status_code == 303
     before = await service.score(survey)

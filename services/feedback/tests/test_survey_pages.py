@@ -229,6 +229,7 @@ async def test_all_on_one_page_and_by_a_program(service: Service) -> None:
     told = {"score": 8, "what": "price", "comment": NASTY, "day": None}
     assert (await service.client.post(path, json=told)).status_code == 303
     assert [row["state"] for row in await stored(service)] == ["complete"]
+    assert "Thank you for your answers" in (await service.client.get(path)).text
     assert NASTY not in (await service.client.get(f"{path}?page=likely")).text
 
 

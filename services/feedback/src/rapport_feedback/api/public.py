@@ -46,7 +46,7 @@ def survey_pages(engine: AsyncEngine, answers: SurveyAnswers, cases: Cases) -> A
     @router.head("/{token}", include_in_schema=False)
     async def show(token: str, request: Request) -> HTMLResponse:
         invitation_id = answers.invited(token)
-        page = request.query_params.get("page", "")[:MAX_NAME]
+        page = request.query_params.get("page", "")[:MAX_NAME] or None
         async with engine.begin() as tx:
             view = await answers.view(tx, invitation_id, clock.now(), page=page)
             brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
