@@ -131,11 +131,8 @@ class Dispatcher:
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
         verdicts |= unsaid(going, personal)
-        lanes = paced.counting()
-        marks = [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
-        for one in runnable:
-            verdict, dry = verdicts[one.send_key], personal.dry.get(one.key)
-            marks.append(marked(one, verdict, dry, now, lanes))
+        marks = _marks(runnable, verdicts, personal.dry, now, paced.counting())
+        marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         said = [one for one in runnable if one.key not in personal.dry]
         await noted(tx, said, verdicts, persons, now)
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
@@ -239,6 +236,16 @@ class Dispatcher:
 def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
     campaign = held.get((one.workspace, one.campaign_id or ""))
     return campaign is not None and campaign.broadcast_id is not None
+
+
+def _marks(
+    runnable: Sequence[Claimed],
+    verdicts: Mapping[str, Verdict],
+    dry: Mapping[MessageKey, str],
+    now: datetime,
+    lanes: Mapping[MessageKey, str],
+) -> list[Mark]:
+    return [marked(one, verdicts[one.send_key], dry.get(one.key), now, lanes) for one in runnable]
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:
