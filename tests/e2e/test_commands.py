@@ -475,6 +475,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "contacts.json").write_text('{"caps": []}')
     (tmp_path / "paces.json").write_text('{"paces": []}')
+    (tmp_path / "pools.json").write_text('{"rules": []}')
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "kinds.json").write_text('{"kinds": {}}')

@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
-from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
@@ -47,8 +46,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     topics = subscriptions(opt_ins, settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    looking = Looking(looker, settings.sender_batch, settings.service_from)
-    works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
+    works = Works.of(process.engine, settings, looker).kinds
     process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)

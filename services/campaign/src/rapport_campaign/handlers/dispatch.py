@@ -112,15 +112,12 @@ class Dispatcher:
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        closed = await self.pools.closed(tx, gone)
-        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
+        found = await self._due(tx, size, mails=mails, gone=gone)
         if not found:
             return Batch(token)
-        self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
         persons = await persons_of(tx, found, lock=True)
-        held = await campaigns.hold(
-            tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
-        )
+        of_campaigns = [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
+        held = await campaigns.hold(tx, of_campaigns)
         now = clock.now()
         runnable, lost = self._runnable(found, held, now)
         verdicts = await judged(tx, runnable, persons, held, now=now)
@@ -130,8 +127,7 @@ class Dispatcher:
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
-        lacking = personal.dry
-        lanes = paced.counting()
+        lacking, lanes = personal.dry, paced.counting()
         marks = [
             marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
             for one in runnable
@@ -149,6 +145,16 @@ class Dispatcher:
             for one in going
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
+
+    async def _due(
+        self, tx: AsyncConnection, size: int, *, mails: bool, gone: Collection[str]
+    ) -> list[Claimed]:
+        """What is due and whose turn it is, but for what can't go now."""
+        closed = await self.pools.closed(tx, gone)
+        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
+        if found:
+            self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
+        return found
 
     def _runnable(
         self, found: Sequence[Claimed], held: Mapping[MessageKey, Campaign], now: datetime

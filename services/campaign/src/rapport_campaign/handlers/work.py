@@ -6,6 +6,7 @@ nothing: a message has one row for ever, and what was taken back is not planned 
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -16,6 +17,8 @@ from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
 from rapport_campaign.handlers.dry_runs import DryRuns, Looking
 from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.settings import Settings
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
 from rapport_campaign.store.moves import new_entry
@@ -41,6 +44,12 @@ class Works:
         self._looking = looking
         self._page_size = page
         self._restored_at = restored_at
+
+    @classmethod
+    def of(cls, engine: AsyncEngine, settings: Settings, renderer: Renderer) -> Self:
+        """Those of a process; dry runs have a renderer of their own."""
+        looking = Looking(renderer, settings.sender_batch, settings.service_from)
+        return cls(engine, looking, restored_at=settings.restored_at)
 
     @property
     def kinds(self) -> dict[str, Work]:
