@@ -28,7 +28,7 @@ from rapport_campaign.handlers.judging import judged, persons_of
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.mail_pools import Pools
-from rapport_campaign.handlers.marking import job_of, marked
+from rapport_campaign.handlers.marking import job_of, marked, unsaid
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
@@ -51,6 +51,8 @@ from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
 MOST_WITHDRAWN = 2000
+UNSENT = frozenset({"planned", "failed", "suppressed"})
+"""What a message that was in hand becomes when nobody can have it."""
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
 REFUSED = "refused; its sender died before it wrote down why"
@@ -128,6 +130,7 @@ class Dispatcher:
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
         lacking, lanes = personal.dry, paced.counting()
+        verdicts |= unsaid(going, personal)
         marks = [
             marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
             for one in runnable
@@ -137,12 +140,13 @@ class Dispatcher:
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in lacking]
+        going = [one for one in going if one.key not in lacking and one.key not in personal.silent]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
             job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            for one in going
+            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+            for one in sorted(going, key=lambda each: _is_of_run(each, held))
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -185,9 +189,9 @@ class Dispatcher:
         for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
             await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
         # Refused for good: it is surely with nobody.
-        await take_back(tx, [one.key for one in moved if one.after == "failed"])
+        await take_back(tx, [one.key for one in moved if one.after in {"failed", "suppressed"}])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
-        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        unsent = [one.key for one in moved if one.after in UNSENT]
         await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
@@ -240,6 +244,11 @@ class Dispatcher:
         )
         sent_at = result.at if step.state == "sent" else None
         return Ending(result.job.claimed.key, step, sent_at)
+
+
+def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
+    campaign = held.get((one.workspace, one.campaign_id or ""))
+    return campaign is not None and campaign.broadcast_id is not None
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:

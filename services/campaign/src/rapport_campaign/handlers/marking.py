@@ -1,6 +1,6 @@
 """What a claimed message becomes by the verdict on it: its mark, and a job if it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rapport_campaign.domain.model import Campaign, Claimed, Content, MessageKey, Person
@@ -35,6 +35,15 @@ def marked(
         return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
+
+
+def unsaid(going: Sequence[Claimed], personal: Personal) -> dict[str, Verdict]:
+    """The verdicts, by send key, on messages that have nothing to say to their person."""
+    return {
+        one.send_key: Suppress(personal.silent[one.key])
+        for one in going
+        if one.key in personal.silent
+    }
 
 
 def job_of(

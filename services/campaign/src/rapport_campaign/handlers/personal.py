@@ -11,6 +11,7 @@ from rapport_campaign.domain.languages import lookup, spoken_by
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
 from rapport_campaign.domain.templates import languages_of, others_of
 from rapport_campaign.handlers import coupons
+from rapport_campaign.handlers.suppliers import SUPPLIERS
 from rapport_campaign.handlers.supplying import supplied
 from rapport_campaign.store import templates
 
@@ -24,13 +25,14 @@ Giving = Callable[
 class Personal:
     """Languages (of its campaign's others), codes and data by message; `dry`: why some lack some.
 
-    `data` is what templates see beside the person, by its root.
+    `data` is what templates see beside the person, by its root. `silent`: why some are not sent.
     """
 
     languages: Mapping[MessageKey, str]
     coupons: Mapping[MessageKey, str]
     dry: Mapping[MessageKey, str]
     data: Mapping[MessageKey, Mapping[str, Any]]
+    silent: Mapping[MessageKey, str]
 
 
 async def chosen(
@@ -53,10 +55,10 @@ async def chosen(
     made_in: dict[MessageKey, str] = {}
     wanted: list[tuple[MessageKey, str]] = []
     codes: dict[MessageKey, str] = {}
-    supply = await supplied(tx, going, campaigns, persons, keep=keep)
+    supply = await supplied(tx, going, campaigns, persons, SUPPLIERS, keep=keep)
     for one in going:
         campaign = campaigns.get((one.workspace, one.campaign_id or ""))
-        if campaign is None:
+        if campaign is None or one.key in supply.silent:
             continue
         language = _language(campaign, persons.get(one.key), usual.get(one.workspace))
         if language is not None:
@@ -69,7 +71,7 @@ async def chosen(
         await templates.note_languages(tx, made_in)
     codes |= await give(tx, wanted)
     dry = {key: coupons.dry(pool) for key, pool in wanted if key not in codes}
-    return Personal(made_in, codes, {**dry, **supply.lacking}, supply.data)
+    return Personal(made_in, codes, {**dry, **supply.lacking}, supply.data, supply.silent)
 
 
 def _language(campaign: Campaign, person: Person | None, usual: str | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, Claimed, MessageKey, Person
-from rapport_campaign.domain.speaking import Path, spoken_of
+from rapport_campaign.domain.speaking import Mention, Path, mentions, spoken_of
 
 PREVIEW = ""
 """The send key of what is only looked at."""
@@ -42,15 +42,33 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What templates see under a supplier's root, by message; `lacking`: why a message fails."""
+    """What templates see under a supplier's root, by message.
+
+    `lacking`: why a message fails; `silent`: why one is not sent, which is nobody's fault.
+    """
 
     data: Mapping[MessageKey, Any] = field(default_factory=dict)
     lacking: Mapping[MessageKey, str] = field(default_factory=dict)
+    silent: Mapping[MessageKey, str] = field(default_factory=dict)
 
 
 Supplier = Callable[[AsyncConnection, Sequence[Asking]], Awaitable[Supply]]
-SUPPLIERS: Mapping[str, Supplier] = {}
-"""By the root of the variables."""
+"""Those there are stand in `suppliers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A place in what an author has written that speaks of a supplier's data."""
+
+    field: str
+    source: str
+    mention: Mention
+
+
+Check = Callable[[AsyncConnection, str, Sequence[Spoken]], Awaitable[None]]
+"""Looks at what texts of a workspace speak of when they are saved: InvalidRequestError, with the
+place, for what there is not.
+"""
 
 
 async def supplied(
@@ -58,7 +76,7 @@ async def supplied(
     going: Sequence[Claimed],
     campaigns: Mapping[tuple[str, str], Campaign],
     persons: Mapping[MessageKey, Person],
-    suppliers: Mapping[str, Supplier] = SUPPLIERS,
+    suppliers: Mapping[str, Supplier],
     *,
     keep: bool = True,
 ) -> Supply:
@@ -68,11 +86,13 @@ async def supplied(
     """
     data: defaultdict[MessageKey, dict[str, Any]] = defaultdict(dict)
     lacking: dict[MessageKey, str] = {}
+    silent: dict[MessageKey, str] = {}
     for root, supplier in suppliers.items():
         asking = [
             asked
             for one in going
             if one.key not in lacking
+            and one.key not in silent
             and (campaign := campaigns.get((one.workspace, one.campaign_id or ""))) is not None
             and (asked := _asking(one, campaign, persons.get(one.key), root)) is not None
         ]
@@ -82,15 +102,17 @@ async def supplied(
             asking = [replace(one, kept=False) for one in asking]
         found = await supplier(tx, asking)
         lacking |= found.lacking
+        # Who looks at a test wants to see it.
+        silent |= {one.key: found.silent[one.key] for one in going if _is_silent(one, found)}
         for key, one in found.data.items():
             data[key][root] = one
-    return Supply(data, lacking)
+    return Supply(data, lacking, silent)
 
 
 async def shown(
     tx: AsyncConnection,
     asking: Callable[[str], Asking | None],
-    suppliers: Mapping[str, Supplier] = SUPPLIERS,
+    suppliers: Mapping[str, Supplier],
 ) -> dict[str, Any]:
     """What a preview sees, by root; `asking` says for each root what is asked, if anything is.
 
@@ -104,6 +126,24 @@ async def shown(
             if asked.key in supply.data:
                 found[root] = supply.data[asked.key]
     return found
+
+
+def _is_silent(one: Claimed, found: Supply) -> bool:
+    return one.kind != "test" and one.key in found.silent
+
+
+async def require_known(
+    tx: AsyncConnection, workspace: str, texts: Mapping[str, str], checks: Mapping[str, Check]
+) -> None:
+    """InvalidRequestError where texts (by their fields) speak of data that there are not."""
+    for root, check in checks.items():
+        found = [
+            Spoken(field, source, one)
+            for field, source in texts.items()
+            for one in mentions(source, root)
+        ]
+        if found:
+            await check(tx, workspace, found)
 
 
 def _asking(one: Claimed, campaign: Campaign, person: Person | None, root: str) -> Asking | None:
