@@ -92,6 +92,16 @@ def serve(
     process.routers += routers(process.api_engine, listening, renderer, carriers, settings)
 
 
+def _selling(engine: AsyncEngine, asking: Asking) -> list[APIRouter]:
+    """What is sold, to whom it is recommended, and for how much."""
+    return [
+        product_routes(engine),
+        recommendation_routes(asking),
+        offer_routes(engine),
+        quote_routes(engine),
+    ]
+
+
 def routers(
     engine: AsyncEngine,
     listening: Listeners,
@@ -117,10 +127,7 @@ def routers(
         feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
-        product_routes(engine),
-        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
-        offer_routes(engine),
-        quote_routes(engine),
+        *_selling(engine, Asking(engine, carriers.http, settings.recommender_keys())),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),

@@ -135,8 +135,7 @@ class Dispatcher:
             marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
             for one in runnable
         ]
-        said = [one for one in runnable if one.key not in lacking]
-        await noted(tx, said, verdicts, persons, now)
+        await noted(tx, [one for one in runnable if one.key not in lacking], verdicts, persons, now)
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
@@ -145,8 +144,7 @@ class Dispatcher:
         await count(tx, moved)
         jobs = [
             job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
-            for one in sorted(going, key=lambda each: _is_of_run(each, held))
+            for one in _in_turn(going, held)
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -244,6 +242,11 @@ class Dispatcher:
         )
         sent_at = result.at if step.state == "sent" else None
         return Ending(result.job.claimed.key, step, sent_at)
+
+
+def _in_turn(going: Sequence[Claimed], held: Mapping[MessageKey, Campaign]) -> Sequence[Claimed]:
+    """An event's message is waited for; a broadcast's place in a batch is nobody's concern."""
+    return sorted(going, key=lambda each: _is_of_run(each, held))
 
 
 def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
