@@ -10,7 +10,7 @@ from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.work import PUT_AWAY, Works
+from rapport_campaign.handlers.work import PUT_AWAY, works
 from rapport_campaign.nursery import Nursery
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -46,8 +46,8 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     topics = subscriptions(opt_ins, settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    works = Works.of(process.engine, settings, looker).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
+    kinds = works(process.engine, looker, settings)
+    process.jobs(JOBS, kinds, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)

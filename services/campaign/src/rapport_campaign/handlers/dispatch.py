@@ -108,18 +108,19 @@ class Dispatcher:
     ) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
 
-        Without `mails` it leaves these alone: their servers are away. So it does, where only the
-        pools `gone` are, with what goes by those.
-
-        Everything the decision rests on is locked until the commit: the person, the campaign's
-        state, the suppression of the address. So whatever was committed before is heeded.
+        Mails are left alone whose servers are away: all without `mails`, else those of pools that
+        are `gone`. All that the decision rests on (person, campaign, suppression of the address) is
+        locked until the commit, so whatever was committed before is heeded.
         """
-        found = await self._due(tx, size, mails=mails, gone=gone)
+        closed = await self.pools.closed(tx, gone)
+        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
         if not found:
             return Batch(token)
+        self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
         persons = await persons_of(tx, found, lock=True)
-        of_campaigns = [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
-        held = await campaigns.hold(tx, of_campaigns)
+        held = await campaigns.hold(
+            tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
+        )
         now = clock.now()
         runnable, lost = self._runnable(found, held, now)
         verdicts = await judged(tx, runnable, persons, held, now=now)
@@ -129,34 +130,25 @@ class Dispatcher:
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
-        lacking, lanes = personal.dry, paced.counting()
         verdicts |= unsaid(going, personal)
-        marks = [
-            marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
-            for one in runnable
-        ]
-        await noted(tx, [one for one in runnable if one.key not in lacking], verdicts, persons, now)
-        marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
+        lanes = paced.counting()
+        marks = [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
+        for one in runnable:
+            verdict, dry = verdicts[one.send_key], personal.dry.get(one.key)
+            marks.append(marked(one, verdict, dry, now, lanes))
+        said = [one for one in runnable if one.key not in personal.dry]
+        await noted(tx, said, verdicts, persons, now)
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in lacking and one.key not in personal.silent]
-        letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
+        made = [one for one in going if one.key not in personal.dry.keys() | personal.silent.keys()]
+        letters = await contents.find(tx, [one.key for one in made if not one.campaign_id])
+        # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+        made.sort(key=lambda each: _is_of_run(each, held))
         jobs = [
-            job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            for one in _in_turn(going, held)
+            job_of(one, verdicts, persons, held, letters=letters, personal=personal) for one in made
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
-
-    async def _due(
-        self, tx: AsyncConnection, size: int, *, mails: bool, gone: Collection[str]
-    ) -> list[Claimed]:
-        """What is due and whose turn it is, but for what can't go now."""
-        closed = await self.pools.closed(tx, gone)
-        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
-        if found:
-            self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
-        return found
 
     def _runnable(
         self, found: Sequence[Claimed], held: Mapping[MessageKey, Campaign], now: datetime
@@ -242,11 +234,6 @@ class Dispatcher:
         )
         sent_at = result.at if step.state == "sent" else None
         return Ending(result.job.claimed.key, step, sent_at)
-
-
-def _in_turn(going: Sequence[Claimed], held: Mapping[MessageKey, Campaign]) -> Sequence[Claimed]:
-    """An event's message is waited for; a broadcast's place in a batch is nobody's concern."""
-    return sorted(going, key=lambda each: _is_of_run(each, held))
 
 
 def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:

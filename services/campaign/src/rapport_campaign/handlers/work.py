@@ -6,7 +6,6 @@ nothing: a message has one row for ever, and what was taken back is not planned 
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,6 +29,12 @@ from rapport_common.jobs.worker import Work
 PAGE = 2000
 
 
+def works(engine: AsyncEngine, renderer: Renderer, settings: Settings) -> dict[str, Work]:
+    """What the kinds of jobs do; dry runs make messages by a renderer of their own."""
+    looking = Looking(renderer, settings.sender_batch, settings.service_from)
+    return Works(engine, looking, restored_at=settings.restored_at).kinds
+
+
 class Works:
     """What the kinds of jobs do; `page` is the number of rows of one transaction, `looking` what
     dry runs look with.
@@ -46,12 +51,6 @@ class Works:
         self._looking = looking
         self._page_size = page
         self._restored_at = restored_at
-
-    @classmethod
-    def of(cls, engine: AsyncEngine, settings: Settings, renderer: Renderer) -> Self:
-        """Those of a process; dry runs have a renderer of their own."""
-        looking = Looking(renderer, settings.sender_batch, settings.service_from)
-        return cls(engine, looking, restored_at=settings.restored_at)
 
     @property
     def kinds(self) -> dict[str, Work]:
