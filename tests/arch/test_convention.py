@@ -42,6 +42,8 @@ ONE = {
     "/v1/mail-paces/standing": "one document: how the paces stand, of which there are few",
     "/v1/messages/{message_id}/why": "one explanation",
     "/v1/people/{profile_id}/why": "one explanation",
+    "/v1/people/{profile_id}/recommendations": "one slot, filled",
+    "/v1/recommender": "the workspace's one",
     "/v1/group-rules": "one document, kept and given as a whole",
     "/v1/groups/lookup": "asks for the one group of a kind with a key; 404 for none",
     "/v1/loyalty/programme": "one document, kept and given as a whole",
@@ -54,6 +56,7 @@ ONE = {
     "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/surveys/{survey_id}/trend": "one trend, of few waves",
     "/v1/profiles/{profile_id}/why": "one explanation",
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
@@ -62,6 +65,7 @@ STREAMS = {
     "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
     "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
+    "/v1/surveys/{survey_id}/trend/page": "a page for a browser",
     "/v1/suppressions/export": "a file, which is made while it is sent",
     "/v1/tasks/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
@@ -77,8 +81,11 @@ KEYED = {
     "/v1/snippets": "name",
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
+    "/v1/surveys/{survey_id}/versions": "version",
     "/v1/coupon-pools": "name",
     "/v1/feeds": "name",
+    "/v1/products": "sku",
+    "/v1/recommendations": "slot",
     "/v1/offers": "name",
     "/v1/offers/{name}/history": "version",
     "/v1/price-guards/history": "version",
@@ -127,6 +134,8 @@ NAMED = {
     "/v1/sender-domains/{domain}": "a domain is known by its name",
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
+    "/v1/products/{sku}": "events name a product by its sku",
+    "/v1/recommendations/{slot}": "templates name a slot",
     "/v1/offers/{name}": "templates call an offer by its name",
     "/v1/coupon-pools/{name}": "messages say why there was no coupon by the pool's name",
     "/v1/feeds/{name}": "templates show a feed by its name",
@@ -148,6 +157,7 @@ INSTANT = {
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
     "/v1/brand",
+    "/v1/surveys/{survey_id}/form",
     "/v1/computed-traits/{name}",
     "/v1/group-rules",
     "/v1/loyalty/programme",
@@ -164,6 +174,9 @@ WHOLE = {
     "/v1/offers/{name}",
     "/v1/price-guards",
     "/v1/mail-pools",
+    "/v1/products/{sku}",
+    "/v1/recommendations/{slot}",
+    "/v1/recommender",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
     "/v1/rfm",
@@ -199,6 +212,7 @@ SAFE_AGAIN = {
     "/v1/broadcasts/{broadcast_id}/again": "its newest run has not ended then (409)",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
+    "/v1/surveys/{survey_id}/links": "a wave has one link for each context",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.
 ERRORS = dict.fromkeys(("/2/httpapi", "/batch"), "AmplitudeProblem")
