@@ -51,6 +51,8 @@ from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
 MOST_WITHDRAWN = 2000
+UNSENT = frozenset({"planned", "failed", "suppressed"})
+"""What a message that was in hand becomes when nobody can have it."""
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
 REFUSED = "refused; its sender died before it wrote down why"
@@ -181,9 +183,9 @@ class Dispatcher:
         for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
             await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
         # Refused for good: it is surely with nobody.
-        await take_back(tx, [one.key for one in moved if one.after == "failed"])
+        await take_back(tx, [one.key for one in moved if one.after in {"failed", "suppressed"}])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
-        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        unsent = [one.key for one in moved if one.after in UNSENT]
         await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
