@@ -21,9 +21,11 @@ from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.products import product_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.quotes import quote_routes
+from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
@@ -44,6 +46,7 @@ from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
+from rapport_campaign.handlers.recommenders import Means as Asking
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
@@ -114,6 +117,8 @@ def routers(
         feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
         offer_routes(engine),
         quote_routes(engine),
         sender_domain_routes(engine, means_of(settings)),

@@ -149,7 +149,8 @@ class Dispatcher:
         await count(tx, moved)
         jobs = [
             job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            for one in going
+            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+            for one in sorted(going, key=lambda each: _is_of_run(each, held))
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -237,6 +238,11 @@ class Dispatcher:
         )
         sent_at = result.at if step.state == "sent" else None
         return Ending(result.job.claimed.key, step, sent_at)
+
+
+def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
+    campaign = held.get((one.workspace, one.campaign_id or ""))
+    return campaign is not None and campaign.broadcast_id is not None
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:

@@ -45,7 +45,7 @@ _PLAN = text(
     "ON CONFLICT DO NOTHING RETURNING workspace, send_key), "
     f"due AS (INSERT INTO campaign.plan ({FIXED}, queue, needed_version, due_at, late_at) "
     f"SELECT {FIXED}, campaign_id::text, profile_version, "
-    "CAST(:run_at AS timestamptz) + slot * CAST(:apart AS interval), "
+    "date_trunc('second', CAST(:run_at AS timestamptz)) + slot * CAST(:apart AS interval), "
     "CAST(:late AS timestamptz) + slot * CAST(:later AS interval) "
     "FROM v JOIN new USING (workspace, send_key)) "
     "SELECT (SELECT count(*) FROM page) AS rows, (SELECT max(entry_id) FROM page) AS last, "
