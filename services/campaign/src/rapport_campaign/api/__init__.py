@@ -107,20 +107,12 @@ def routers(
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     arrivals = Arrivals.of(engine, settings)
-    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
-        template_routes(engine, renderer, asker),
-        feed_routes(engine, asker),
-        snippet_routes(engine, renderer),
-        coupon_routes(engine),
-        product_routes(engine),
-        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
-        offer_routes(engine),
-        quote_routes(engine),
+        *_contents(engine, renderer, carriers, settings),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),
@@ -144,4 +136,21 @@ def routers(
         webhook_reading_routes(engine),
         hook_routes(engine, settings),
         hook_addresses(taking, settings),
+    ]
+
+
+def _contents(
+    engine: AsyncEngine, renderer: Renderer, carriers: Carriers, settings: Settings
+) -> list[APIRouter]:
+    """What messages say, and what they show of other data."""
+    asker = asker_of(settings)
+    return [
+        template_routes(engine, renderer, asker),
+        feed_routes(engine, asker),
+        snippet_routes(engine, renderer),
+        coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
+        offer_routes(engine),
+        quote_routes(engine),
     ]
