@@ -105,20 +105,12 @@ def routers(
     """
     tracker, _, opt_ins, _ = listening
     arrivals = Arrivals.of(engine, settings)
-    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
-        template_routes(engine, renderer, asker),
-        feed_routes(engine, asker),
-        snippet_routes(engine, renderer),
-        coupon_routes(engine),
-        product_routes(engine),
-        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
-        offer_routes(engine),
-        quote_routes(engine),
+        *_contents(engine, renderer, carriers, settings),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),
@@ -154,4 +146,21 @@ def _public(
         preference_pages(engine, preferences, door),
         opt_in_pages(engine, opt_ins, door),
         hook_addresses(taking, settings),
+    ]
+
+
+def _contents(
+    engine: AsyncEngine, renderer: Renderer, carriers: Carriers, settings: Settings
+) -> list[APIRouter]:
+    """What messages say, and what they show of other data."""
+    asker = asker_of(settings)
+    return [
+        template_routes(engine, renderer, asker),
+        feed_routes(engine, asker),
+        snippet_routes(engine, renderer),
+        coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
+        offer_routes(engine),
+        quote_routes(engine),
     ]
