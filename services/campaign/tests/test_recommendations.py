@@ -162,6 +162,8 @@ async def test_windows_move_on_and_the_worker_rests(scenario: Any) -> None:
     clocks[0] += timedelta(minutes=9)
     assert await ranker.turn()
     assert not await ranker.turn()
+    clocks[0] += timedelta(minutes=9)
+    assert not await ranker.turn()
     clocks[0] += timedelta(days=3)
     assert await ranker.turn()
     rows = await scenario.ledger.query(f"{sql} LIMIT 4")
