@@ -35,6 +35,7 @@ ONE = {
     "/v1/topics": "one document, kept and given as a whole",
     "/v1/contact-rules": "one document, kept and given as a whole",
     "/v1/mail-paces": "one document, kept and given as a whole",
+    "/v1/feed-hosts": "one document, kept and given as a whole",
     "/v1/price-guards": "one document, kept and given as a whole",
     "/v1/messages/{message_id}/prices": "what one message says",
     "/v1/mail-pools": "one document, kept and given as a whole",
@@ -79,6 +80,7 @@ KEYED = {
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
     "/v1/coupon-pools": "name",
+    "/v1/feeds": "name",
     "/v1/products": "sku",
     "/v1/recommendations": "slot",
     "/v1/offers": "name",
@@ -100,6 +102,7 @@ KEYED = {
     "/v1/mail-paces/history": "version",
     "/v1/mail-pools/history": "version",
     "/v1/suppressions": "address and channel",
+    "/v1/suppressions/imports/{job_id}/refused": "line",
     "/v1/group-rules/history": "version",
     "/v1/groups/{group_id}/members": "the profile",
     "/v1/loyalty/programme/history": "version",
@@ -132,6 +135,7 @@ NAMED = {
     "/v1/recommendations/{slot}": "templates name a slot",
     "/v1/offers/{name}": "templates call an offer by its name",
     "/v1/coupon-pools/{name}": "messages say why there was no coupon by the pool's name",
+    "/v1/feeds/{name}": "templates show a feed by its name",
 }
 # What can be asked for after an event of one's own, which `after` names, has been applied.
 OWN_EVENT = {
@@ -161,6 +165,8 @@ WHOLE = {
     "/v1/topics",
     "/v1/contact-rules",
     "/v1/mail-paces",
+    "/v1/feeds/{name}",
+    "/v1/feed-hosts",
     "/v1/offers/{name}",
     "/v1/price-guards",
     "/v1/mail-pools",
@@ -198,6 +204,7 @@ SAFE_AGAIN = {
     "/v1/snippets": "a name is taken once (409)",
     "/v1/coupon-pools": "a name is taken once (409)",
     "/v1/coupon-pools/{name}/imports": "a code is in a pool once",
+    "/v1/suppressions/imports": "an address is on the list once",
     "/v1/broadcasts/{broadcast_id}/again": "its newest run has not ended then (409)",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",

@@ -86,8 +86,9 @@ SHOWS = {
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "offers": [
-        *("Version 1 holds.", "Offer guide-tea is at version 1.", "second-cities", "the product's"),
-        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "nothing new", "is archived.", "9.20"),
+        *("Version 1 holds.", "guide-tea is at version 1.", "the product's floor", "no rule holds"),
+        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "loyalty tier gold", "nothing new"),
+        *("is archived.", "8.93"),
     ],
     "outcomes": [
         *(

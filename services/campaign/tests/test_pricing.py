@@ -31,6 +31,8 @@ from rapport_campaign.domain.pricing import (
     sentence,
 )
 from rapport_campaign.domain.protected import Protected, mixed
+from rapport_campaign.domain.quoted import UnknownProductError, asked_of, quoted, view
+from rapport_campaign.domain.speaking import ANYTHING
 from rapport_common.testing.examples import examples
 from rapport_common.zones import zones
 
@@ -92,7 +94,7 @@ def test_what_is_no_currency() -> None:
     assert [digits_of(one) for one in ("XAU", "eur", "EURO", "XTS", "")] == [None] * 5
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(0, 10**14), st.sampled_from([0, 2, 3, 4]), st.integers(0, 10**6))
 def test_amounts_are_read_as_written_and_shares_rounded_half_up(
     number: int, digits: int, hundredths: int
@@ -241,7 +243,7 @@ _FACTS = st.builds(
 _LISTED = st.integers(0, 20_000).map(lambda one: f"{one // 100}.{one % 100:02}")
 
 
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_RULES, st.tuples(_RAILS, _RAILS), _FACTS, _LISTED, st.randoms(use_true_random=False))
 def test_no_price_leaves_its_guard_rails_and_the_best_is_the_best_in_any_order(
     rules: list[dict[str, Any]],
@@ -434,7 +436,12 @@ def test_what_are_no_guards(more: dict[str, Any], where: str) -> None:
 
 
 def test_guards_come_in_one_form() -> None:
-    told = {"traits": ["b", "a", "b"], "cities": {" Shanghai ": "1"}, "unprotected": {"age": "ok"}}
+    told = {
+        "traits": ["b", "a", "b"],
+        "cities": {" Shanghai ": "1"},
+        "unprotected": {"age": "ok"},
+        "protected": ["income", "wealth"],
+    }
     found = price_guards.checked(msgspec.convert(told, PriceGuards))
     assert (found.traits, found.cities) == (("a", "b"), {"shanghai": "1"})
     assert price_guards.checked(found) == found
@@ -454,6 +461,23 @@ def test_what_segments_read_is_followed_through_those_they_name() -> None:
     assert barred(["list:age", "trait:plan"], protected) is None
 
 
+def test_a_rule_is_for_some_products_and_what_was_found_of_it_holds_for_all() -> None:
+    rules = (
+        {**rule("tea", {"tiers": ["gold"]}, percent_off="10"), "categories": ["drinks"]},
+        {**rule("cup", price="1.00"), "skus": ["CUP", "POT"]},
+    )
+    cup, pot = {"sku": "CUP", "price": "2.00", "floor": "1.50"}, {"sku": "POT", "price": "9.00"}
+    told = {"products": [TEA, cup, pot], "vouched": [{"segment": "a", "reason": "mine"}]}
+    prices = PriceList(checked(offer(*rules, **told), GUARDS), GUARDS)
+    occasion = Occasion(PriceFacts(tier="gold"), "email", AT)
+    found = [prices.price(sku, occasion) for sku in ("TEA", "CUP", "POT")]
+    assert [(one.rule, one.price) for one in found] == [("tea", 900), ("cup", 150), ("cup", 100)]
+    assert prices.price("POT", occasion) == found[2]
+    assert [sku for _, sku, _, _ in prices.clamps()] == ["CUP"]
+    by_segments = offer(rule("a", {"segments": ["s2", "s1"]}, percent_off="1"))
+    assert by_segments.segments == ["s1", "s2"]
+
+
 def test_a_barred_rule_is_not_asked() -> None:
     found = offer(rule("women", {"segments": ["a"]}, percent_off="10"))
     prices = PriceList(found, GUARDS)
@@ -462,3 +486,86 @@ def test_a_barred_rule_is_not_asked() -> None:
     made = prices.price("TEA", Occasion(facts, "email", later, barred))
     assert (made.price, made.passed) == (1000, (("women", "its segment reads `gender`"),))
     assert prices.listed("TEA").price == 1000
+
+
+# --- what templates see ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        ([("sku", "B", "price"), ("sku", "B", "name")], ["B"]),
+        ([("sku", "A")], ["A"]),
+        ([("all",)], ["A", "B"]),
+        ([()], ["A", "B"]),
+        ([("sku",)], ["A", "B"]),
+        ([("sku", ANYTHING)], ["A", "B"]),
+        ([("sku", "B", ANYTHING)], ["B"]),
+        ([("sku", "C", "price")], 'has no product "C"'),
+        ([("price",)], "several products"),
+        ([("sku", "A", "prize")], 'has no "prize"'),
+        ([("prize",)], 'has no "prize"; there are sku, all'),
+    ],
+)
+def test_what_a_template_asks_of_an_offer(paths: list[Any], found: list[str] | str) -> None:
+    if isinstance(found, list):
+        assert asked_of(paths, ["A", "B"], "summer") == found
+        return
+    with pytest.raises(UnknownProductError, match=found):
+        asked_of(paths, ["A", "B"], "summer")
+
+
+def test_an_offer_of_one_product_is_that_product_and_one_of_many_is_not_looped_over() -> None:
+    assert asked_of([("price",)], ["A"], "summer") == ["A"]
+    with pytest.raises(UnknownProductError, match="more than 50"):
+        asked_of([("all",)], [f"A{n}" for n in range(51)], "summer")
+
+
+def test_what_is_shown_and_kept_of_a_price() -> None:
+    rules = (rule("gold", {"tiers": ["gold"], "to": "2026-12-31"}, percent_off="90"),)
+    free = {"sku": "FREE", "price": "0"}
+    found = offer(*rules, rails={"floor_percent": "60"}, products=[TEA, free])
+    prices = PriceList(found, GUARDS)
+    gold = prices.price("TEA", Occasion(PriceFacts(tier="gold"), "email", AT))
+    nothing = prices.price("FREE", Occasion(NOBODY, "email", AT))
+    seen = view(prices, [gold, nothing])
+    assert [one["sku"] for one in seen["all"]] == ["TEA", "FREE"]
+    assert "price" not in seen
+    assert seen["sku"]["TEA"] == {
+        "sku": "TEA",
+        "name": "TEA",
+        "price": "6.00",
+        "list_price": "10.00",
+        "off": "4.00",
+        "percent_off": 40,
+        "currency": "EUR",
+        "minor_units": 600,
+        "is_reduced": True,
+        "rule": "gold",
+        "until": "2027-01-01T00:00:00+00:00",
+    }
+    assert (seen["sku"]["FREE"]["percent_off"], seen["sku"]["FREE"]["until"]) == (0, "")
+    kept = quoted("summer", 3, prices, gold)
+    assert (kept.price, kept.wanted, kept.clamped_by) == (
+        "6.00",
+        "1.00",
+        "the offer's floor_percent 60",
+    )
+    assert (kept.ends_at, kept.why) == (gold.until, sentence(gold, prices))
+    assert quoted("summer", 3, prices, nothing).wanted is None
+    only = PriceList(offer(*rules), GUARDS)
+    assert view(only, [only.listed("TEA")])["price"] == "10.00"
+    assert view(only, [])["all"] == []
+
+
+def test_what_rules_give_in_words() -> None:
+    hours = [{"days": ["fri"], "from": "11:00", "to": "13:00"}]
+    many = {"segments": ["a", "b", "c", "d"], "traits": [{"trait": "plan", "in": ["pro", 1]}]}
+    for when, then, words in (
+        ({"hours": hours}, {"amount_off": "1.00"}, "1.00 EUR off, holds for its days and hours"),
+        (many, {"price": "9.00"}, "9.00 EUR, holds for segment a or b or c …, plan pro or 1"),
+        ({}, {"percent_off": "1"}, "1 % off, holds for everybody."),
+    ):
+        facts = PriceFacts(frozenset({"a"}), traits={"plan": "pro"})
+        prices = PriceList(offer(rule("one", when, **then)), GUARDS)
+        assert words in sentence(prices.price("TEA", Occasion(facts, "email", AT)), prices)

@@ -1,10 +1,13 @@
 """Which data templates speak of: never less than the parser of Liquid finds."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of
+from rapport_campaign.domain.model import Campaign
+from rapport_campaign.domain.speaking import ANYTHING, mentions, place_of, spoken_of
 from rapport_campaign.render.templates import compiled
 from rapport_common.testing.examples import examples
 
@@ -30,12 +33,37 @@ def paths(source: str) -> list[tuple[str, ...]]:
         ("{% for offer in profile.traits.offers %}{{ offer.price }}{% endfor %}", []),
         ("{% assign offer = 1 %}{{ offer.price }}{{ offers.a }}", []),
         ("{{ offer }}", [()]),
+        ("{% capture offer %}x{% endcapture %}{{ offer.a }}", []),
+        ("{{ office.a }}", []),
         ("{{ x[offer.a.sku.b.price] }}", [("a", "sku", "b", "price")]),
         ("{{ offer.a", [("a",)]),
     ],
 )
 def test_what_a_template_speaks_of(source: str, found: list[tuple[str, ...]]) -> None:
     assert paths(source) == found
+
+
+def test_a_campaign_speaks_in_all_of_its_texts_and_languages() -> None:
+    campaign = Campaign(
+        workspace="acme",
+        campaign_id="c",
+        name="n",
+        segment_id="s",
+        purpose="promotion",
+        from_address="a@b.example",
+        subject="{{ offer.a.price }}",
+        html="<p>{{ offer.b.price }}</p>",
+        text=None,
+        allow_old_events=False,
+        include_existing=False,
+        state="draft",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        content='{"text": "{{ offer[\\"c\\"].all }}"}',
+        languages='{"de": {"subject": "", "html": "{{ offer.d[\\"e\\"] }}"}}',
+    )
+    paths = {("a", "price"), ("b", "price"), ("c", "all"), ("d", "e")}
+    assert spoken_of(campaign, "offer") == paths
+    assert spoken_of(campaign, "feed") == frozenset()
 
 
 def test_the_place_is_that_of_the_root() -> None:
@@ -67,7 +95,7 @@ _TAG = st.one_of(
 )
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(_TAG, max_size=5).map("".join))
 def test_the_parser_finds_nothing_more(source: str) -> None:
     analysis = compiled(source, html=False).analyze()

@@ -28,6 +28,7 @@ from rapport_cli import (
     due,
     duplicates,
     events,
+    feeds,
     groups,
     imports,
     inbox,
@@ -119,6 +120,8 @@ app.add_typer(messages.app, name="message")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
+app.add_typer(feeds.app, name="feed")
+app.add_typer(feeds.hosts, name="feed-hosts")
 app.add_typer(products.app, name="product")
 app.add_typer(recommendations.app, name="recommendation")
 app.add_typer(recommendations.own, name="recommender")

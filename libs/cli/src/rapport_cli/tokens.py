@@ -18,6 +18,7 @@ SCOPES = (
     "events:read",
     "feedback:read",
     "feedback:write",
+    "feeds:hosts",
     "imports:write",
     "loyalty:redeem",
     "messages:send",

@@ -1,14 +1,14 @@
 """Dry runs in the order of the plan, and how far each has come; pools of mail servers;
 what providers are asked about.
 
-Revision: 0030, follows 0028.
+Revision: 0030, follows 0029.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0030"
-down_revision = "0028"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 

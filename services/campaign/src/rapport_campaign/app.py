@@ -11,7 +11,7 @@ from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.work import Works
+from rapport_campaign.handlers.work import PUT_AWAY, Works
 from rapport_campaign.nursery import Nursery
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -49,7 +49,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.relay()
     looking = Looking(looker, settings.sender_batch, settings.service_from)
     works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)

@@ -155,9 +155,39 @@ OFFER_CLAMPS = Counter(
     "Prices that a guard rail has changed, by offer and rule.",
     ["offer", "rule"],
 )
+FEEDS = Counter(
+    "rapport_feed_answers_total",
+    "Times a data feed was asked, by the feed (of so many, the rest are `other`) and what came.",
+    ["feed", "result"],
+)
+FEED_DURATION = Histogram(
+    "rapport_feed_duration_seconds",
+    "Time until a data feed has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+FEED_ENDS = Counter(
+    "rapport_feed_messages_total",
+    "Messages that show data feeds: with answers, with fall-backs, waiting, or without an answer.",
+    ["end"],
+)
+MOST_FEEDS = 50
+_feeds: set[str] = set()
 
 for _kind in ("viewed", "ordered", "returned"):
     PRODUCT_EVENTS.labels(_kind)
+
+
+def feed_asked(workspace: str, name: str, result: str, seconds: float) -> None:
+    """Count a question to a feed; of so many feeds, the first of this process, by their names."""
+    feed = f"{workspace}/{name}"
+    if len(_feeds) < MOST_FEEDS:
+        _feeds.add(feed)
+    FEEDS.labels(feed if feed in _feeds else "other", result).inc()
+    FEED_DURATION.observe(seconds)
+
+
+for _end in ("answered", "fallback", "waiting", "lost"):
+    FEED_ENDS.labels(_end)
 for _lane in ("to", "from"):
     PACED.labels(_lane)
 for _run in ("planning", "sending", "paused"):

@@ -22,6 +22,7 @@ from rapport_campaign.domain.tasks import TASKS
 from rapport_campaign.handlers import parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.handlers.feeding import Feeds, feeds_of
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.outlets import Away, Mouth, outlets_of
@@ -89,6 +90,7 @@ class Sender:
             connections=settings.sender_connections,
         )
         self._signer = Signer(settings.secret_keys())
+        self.feeds = feeds_of(engine, settings)
         self._filling = Filling(Means(engine, carriers.http, settings.recommender_keys()))
         self._link_key = key_bytes(settings.link_key)
         self._marks = Marks(self._link_key)
@@ -98,10 +100,13 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is being handed over then is finished first."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._settings.sender_lanes):
-                group.create_task(self._lane(number, stop))
-            group.create_task(self._expire(stop))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.sender_lanes):
+                    group.create_task(self._lane(number, stop))
+                group.create_task(self._expire(stop))
+        finally:
+            await self.feeds.close()
 
     async def _lane(self, number: int, stop: asyncio.Event) -> None:
         lane = Lane(
@@ -148,7 +153,7 @@ class Sender:
                 return batch.settled > 0
             metrics.IN_FLIGHT.inc(len(batch.jobs))
             try:
-                await self._carry_out(batch, _Way(lane, page, claimed_at), stop)
+                await self._carry_all(batch, _Way(lane, page, claimed_at), stop)
             finally:
                 metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
@@ -175,6 +180,30 @@ class Sender:
             found = await plan.anything_due(tx)
         self._nothing_until = float("-inf") if found else now + POLL_SECONDS
         return found
+
+    async def _carry_all(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
+        """What shows data feeds goes after what shows none, which never waits for them."""
+        showing = Feeds.showing(batch.jobs)
+        if not showing:
+            await self._carry_out(batch, way, stop)
+            return
+        keys = {one.claimed.key for one in showing}
+        plain = [one for one in batch.jobs if one.claimed.key not in keys]
+        wanting = await self.feeds.begin(showing)
+        ready: list[Job] = []
+        results = [Result(job, NOT_TRIED, clock.now()) for job in showing]
+        try:
+            if plain:
+                await self._carry_out(replace(batch, jobs=plain), way, stop)
+            if wanting is not None:
+                ready, results = await self.feeds.collect(wanting)
+        finally:
+            # Whatever has happened: nothing of it was begun.
+            if results:
+                until = way.claimed_at + self._settings.lease_seconds
+                await self._record(batch.token, results, until)
+        if ready:
+            await self._carry_out(replace(batch, jobs=ready), way, stop)
 
     async def _carry_out(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
         lane, claimed_at = way.lane, way.claimed_at
@@ -343,6 +372,7 @@ class Sender:
                     metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
+                    await self.feeds.look(tx)
                 await self._let_go()
                 if expired:
                     log.error("sends became uncertain", count=expired)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.domain.feeds import FeedKeys
 from rapport_campaign.domain.mail_servers import DEFAULT_POOL, MailServer, mail_servers
 from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
@@ -32,8 +33,8 @@ class Settings(ProxiedSettings):
     )
     webhook_networks: str = Field(
         default="",
-        description="Private networks (CIDR, comma separated) that providers and webhooks may be "
-        "in; else none.",
+        description="Private networks (CIDR, comma separated) that providers, webhooks and data "
+        "feeds may be in; else none.",
     )
     webhook_retention_days: int = Field(
         default=7, ge=1, le=90, description="Of posts to webhooks that were taken or given up."
@@ -227,6 +228,10 @@ class Settings(ProxiedSettings):
     def webhook_keys(self) -> WebhookKeys:
         """The keys under which secrets of webhooks are kept."""
         return WebhookKeys.read(self.signing_keys.get_secret_value())
+
+    def feed_keys(self) -> FeedKeys:
+        """The keys under which secret headers of data feeds are kept."""
+        return FeedKeys.read(self.signing_keys.get_secret_value())
 
     def recommender_keys(self) -> RecommenderKeys:
         """The keys under which secrets of recommenders are kept."""

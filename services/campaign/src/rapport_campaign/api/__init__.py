@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.api.broadcasts import broadcast_routes
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
+from rapport_campaign.api.feeds import feed_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.mail_paces import mail_pace_routes
@@ -27,7 +28,7 @@ from rapport_campaign.api.quotes import quote_routes
 from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
-from rapport_campaign.api.suppressions import suppression_routes
+from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
 from rapport_campaign.api.tasks import task_routes, task_writing_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
@@ -39,6 +40,7 @@ from rapport_campaign.api.webhooks import (
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.feeding import asker_of
 from rapport_campaign.handlers.hooks import Hooks
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
@@ -55,6 +57,7 @@ from rapport_campaign.settings import Settings
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
 from rapport_common.composition import ServiceProcess
+from rapport_common.door import Bounds
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
@@ -85,6 +88,7 @@ def serve(
     key = key_bytes(settings.event_key)
     listening = listeners(publisher, key, renderer.office, settings.scanner_seconds)
     process.ledger(CampaignLedger, partial(counts, consumer))
+    process.bounds = Bounds(streams=(UPLOADS,))
     process.routers += routers(process.api_engine, listening, renderer, carriers, settings)
 
 
@@ -103,12 +107,14 @@ def routers(
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     arrivals = Arrivals.of(engine, settings)
+    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
-        template_routes(engine, renderer),
+        template_routes(engine, renderer, asker),
+        feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
         product_routes(engine),

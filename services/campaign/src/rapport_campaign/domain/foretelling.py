@@ -43,7 +43,8 @@ class Shelf(msgspec.Struct):
 
 
 class Course(msgspec.Struct, kw_only=True):
-    """How far it has come: `position` in the audience until all are `listed`, `places` of those.
+    """How far it has come: `position` in the audience until all are `listed`, `places` of those;
+    nobody is to be asked of that is due before `reached`.
 
     `throttle`, `lanes`, `accounts`, `shelf`: how they stand after those who were asked of.
     """
@@ -51,6 +52,7 @@ class Course(msgspec.Struct, kw_only=True):
     position: dict[str, Any] = {}
     listed: bool = False
     places: int = 0
+    reached: datetime | None = None
     throttle: int = 0
     lanes: dict[str, by_lanes.Standing] = {}
     accounts: dict[str, by_accounts.Standing] = {}

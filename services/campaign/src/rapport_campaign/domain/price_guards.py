@@ -106,8 +106,8 @@ def _read(guards: PriceGuards) -> Iterable[tuple[str, str]]:
 
 
 def city_key(name: str) -> str:
-    """A city's name as it is compared: without blanks around it, accents, or capitals."""
-    return " ".join(words_of(name))
+    """A city's name as it is compared: without accents, capitals, blanks and hyphens."""
+    return "".join(words_of(name))
 
 
 def check_rails(where: str, rails: Rails) -> None:

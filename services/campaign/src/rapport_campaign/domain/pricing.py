@@ -18,7 +18,7 @@ from rapport_campaign.domain.minor_units import (
     share,
     units,
 )
-from rapport_campaign.domain.offers import Offer, Product, Rule, TraitIs, When, instant
+from rapport_campaign.domain.offers import Offer, Product, Rule, When, instant
 from rapport_campaign.domain.price_guards import OfferError, PriceGuards, Rails
 from rapport_campaign.domain.quiet_hours import is_quiet
 from rapport_common.zones import zones
@@ -43,12 +43,16 @@ NOBODY = PriceFacts()
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Who buys, by which channel and when; `barred`: rules that are not asked, with the reason."""
+    """Who buys, by which channel and when; `barred`: rules that are not asked, with the reason.
+
+    `verdicts`: what was found of rules, which is the same for each product.
+    """
 
     facts: PriceFacts
     channel: str
     at: datetime
     barred: Mapping[str, str] = field(default_factory=dict)
+    verdicts: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,13 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """A rule made ready: its end, and whether it holds (None), or why not."""
+    """A rule made ready: its instants, what it makes of a list price, and traits to look up."""
 
     rule: Rule
     since: datetime | None
     until: datetime | None
     price: Callable[[int], int]
+    traits: tuple[tuple[str, frozenset[tuple[str, Any]]], ...]
 
 
 class PriceList:
@@ -113,7 +118,10 @@ class PriceList:
         found: list[Decision] = []
         passed: list[tuple[str, str]] = []
         for term in self._terms_of(line.product):
-            why = self._why_not(term, occasion)
+            name = term.rule.id
+            if name not in occasion.verdicts:
+                occasion.verdicts[name] = self._why_not(term, occasion)
+            why = occasion.verdicts[name]
             if why is not None:
                 passed.append((term.rule.id, why))
                 continue
@@ -175,7 +183,7 @@ class PriceList:
         when = term.rule.when
         if when.hours and not is_quiet(at, self.zone, when.hours):
             return "it is not its day or hour"
-        return _why_not_theirs(when, occasion.facts, occasion.channel)
+        return _why_not_theirs(term, occasion.facts, occasion.channel)
 
 
 def require_possible(prices: PriceList) -> None:
@@ -225,7 +233,10 @@ def _term(rule: Rule, offer: Offer, zone: tzinfo) -> _Term:
     when = rule.when
     since = None if when.since is None else instant(when.since, zone)
     until = None if when.until is None else instant(when.until, zone, is_end=True)
-    return _Term(rule, since, until, _price_by(rule, offer.digits))
+    traits = tuple(
+        (one.trait, frozenset(_kind(value) for value in one.any_of)) for one in when.traits
+    )
+    return _Term(rule, since, until, _price_by(rule, offer.digits), traits)
 
 
 def _price_by(rule: Rule, digits: int) -> Callable[[int], int]:
@@ -256,7 +267,8 @@ def _is_for(rule: Rule, product: Product) -> bool:
     return product.sku in rule.skus or not set(rule.categories).isdisjoint(product.categories)
 
 
-def _why_not_theirs(when: When, facts: PriceFacts, channel: str) -> str | None:
+def _why_not_theirs(term: _Term, facts: PriceFacts, channel: str) -> str | None:
+    when = term.rule.when
     if when.channels and channel not in when.channels:
         return f"it is not for {channel or 'no channel'}"
     if when.tiers and facts.tier not in when.tiers:
@@ -265,16 +277,11 @@ def _why_not_theirs(when: When, facts: PriceFacts, channel: str) -> str | None:
         return "another city tier" if facts.city_tier else "no city tier is known"
     if when.segments and facts.segments.isdisjoint(when.segments):
         return "not in the segment"
-    for one in when.traits:
-        if not _is(one, facts.traits):
-            known = facts.traits.get(one.trait) is not None
-            return f"another {one.trait}" if known else f"no {one.trait} is known"
+    for name, values in term.traits:
+        found = facts.traits.get(name)
+        if not any(_kind(one) in values for one in _each(found)):
+            return f"another {name}" if found is not None else f"no {name} is known"
     return None
-
-
-def _is(asked: TraitIs, traits: Mapping[str, Any]) -> bool:
-    found = traits.get(asked.trait)
-    return any(_same(one, value) for value in asked.any_of for one in _each(found))
 
 
 def _each(found: Any) -> list[Any]:
@@ -282,12 +289,13 @@ def _each(found: Any) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Of one kind and equal: true is not 1, and "1" is neither; 1 and 1.0 are the same."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    is_text = isinstance(one, str)
-    return is_text is isinstance(other, str) and bool(one == other)
+def _kind(value: Any) -> tuple[str, Any]:
+    """What is equal and of one kind: true is not 1, and "1" is neither; 1 and 1.0 are the same."""
+    if isinstance(value, bool):
+        return "truth", value
+    if isinstance(value, int | float):
+        return "number", value
+    return ("text", value) if isinstance(value, str) else ("none", None)
 
 
 def told_time(at: datetime) -> str:

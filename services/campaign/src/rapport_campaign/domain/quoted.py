@@ -1,6 +1,6 @@
 """A price as it was said: what is kept of it, and what a template shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -98,12 +98,13 @@ class UnknownProductError(ValueError):
     """A template asks an offer for what it can't say."""
 
 
-def asked_of(paths: Iterable[Path], skus: Sequence[str], name: str) -> list[str]:
+def asked_of(paths: Iterable[Path], skus: Collection[str], name: str) -> list[str]:
     """The products that paths behind an offer's name ask for; UnknownProductError.
 
     One without a SKU is about the only product that there is.
     """
     found: dict[str, None] = {}
+    one_of_them = next(iter(skus))
     for path in paths:
         first = path[0] if path else ANYTHING
         if first == ONLY and len(path) > 1 and path[1] != ANYTHING:
@@ -115,7 +116,7 @@ def asked_of(paths: Iterable[Path], skus: Sequence[str], name: str) -> list[str]
             if len(skus) > MOST_IN_ALL:
                 message = (
                     f'offer "{name}" has more than {MOST_IN_ALL} products: name one, as '
-                    f'offer.{name}.sku["{skus[0]}"].price'
+                    f'offer.{name}.sku["{one_of_them}"].price'
                 )
                 raise UnknownProductError(message)
             found |= dict.fromkeys(skus)
@@ -123,10 +124,10 @@ def asked_of(paths: Iterable[Path], skus: Sequence[str], name: str) -> list[str]
             if len(skus) != 1:
                 message = (
                     f'offer "{name}" has several products: name one, as '
-                    f'offer.{name}.sku["{skus[0]}"].{first}'
+                    f'offer.{name}.sku["{one_of_them}"].{first}'
                 )
                 raise UnknownProductError(message)
-            found[skus[0]] = None
+            found[one_of_them] = None
         else:
             fields = ", ".join((ONLY, ALL, *FIELDS))
             raise UnknownProductError(f'offer "{name}" has no "{first}"; there are {fields}')

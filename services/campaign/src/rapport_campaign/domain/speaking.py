@@ -61,7 +61,7 @@ def spoken_of(campaign: Campaign, root: str) -> frozenset[Path]:
     Looked for once for each text: what was started says the same for ever.
     """
     texts = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
-    said = [*texts, campaign.languages]
+    said = [*texts, campaign.amp or "", campaign.languages]
     return frozenset[Path]().union(*(_paths(one, root) for one in said if root in one))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.templates import (
     Compiled,
+    Said,
     Snippet,
     Source,
     Template,
@@ -87,7 +88,10 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
     places = [f"languages.{tag}." if tag else "" for tag in drafts]
     whole = require_made(list(zip(places, found, strict=True)))
     said = {tag: one.said for tag, one in zip(drafts, whole, strict=True) if one.said is not None}
-    if sum(len(one.html) + len(one.text or "") for one in said.values()) > LARGEST:
+    if (
+        sum(len(one.html) + len(one.text or "") + len(one.amp or "") for one in said.values())
+        > LARGEST
+    ):
         message = f"All languages together are larger than {LARGEST // 2**20} MiB."
         raise InvalidRequestError(message, details={"limit": LARGEST})
     uses = sorted({name for one in whole for name in one.uses})
@@ -162,6 +166,7 @@ async def filled(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         subject=compiled.own.subject,
         html=compiled.own.html,
         text=compiled.own.text,
+        amp=compiled.own.amp,
         languages=kept_languages(compiled),
     )
 
@@ -171,7 +176,7 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
     there.
     """
     own = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
-    parts = (*own, campaign.languages)
+    parts = (*own, campaign.amp or "", campaign.languages)
     if campaign.coupon_pool is None:
         if any(_COUPON.search(part) for part in parts):
             message = "It shows {{ coupon.code }}: name the coupon_pool that codes are given from."
@@ -189,6 +194,7 @@ async def require_data(tx: AsyncConnection, campaign: Campaign) -> None:
         "subject": campaign.subject,
         "html": campaign.html,
         "text": campaign.text or "",
+        "amp": campaign.amp or "",
         # Quotes in JSON have a backslash before them.
         "content": (campaign.content or "").replace('\\"', '"'),
         "languages": campaign.languages.replace('\\"', '"'),
@@ -224,15 +230,19 @@ def _written(work: Work) -> dict[str, str]:
     found = {
         f"{place}{name}": getattr(texts, name) or ""
         for place, texts in written.items()
-        for name in ("subject", "preheader", "body", "text")
+        for name in ("subject", "preheader", "body", "text", "amp")
     }
     said = [work.compiled.own, *work.compiled.languages.values()]
-    made = "\n".join(part or "" for one in said for part in (one.subject, one.html, one.text))
+    made = "\n".join(part or "" for one in said for part in _said(one))
     return {**found, "body (with snippets)": made}
 
 
 def _parts(texts: Texts) -> list[str]:
-    return [texts.subject, texts.preheader, texts.body, texts.text or ""]
+    return [texts.subject, texts.preheader, texts.body, texts.text or "", texts.amp or ""]
+
+
+def _said(one: Said) -> tuple[str | None, ...]:
+    return (one.subject, one.html, one.text, one.amp)
 
 
 def _together(found: list[Variable]) -> tuple[Variable, ...]:

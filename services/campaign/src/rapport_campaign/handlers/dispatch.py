@@ -51,6 +51,8 @@ from rapport_common.events.envelope import Event
 from rapport_common.publisher import Publisher
 
 MOST_WITHDRAWN = 2000
+UNSENT = frozenset({"planned", "failed", "suppressed"})
+"""What a message that was in hand becomes when nobody can have it."""
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
 REFUSED = "refused; its sender died before it wrote down why"
@@ -147,7 +149,8 @@ class Dispatcher:
         await count(tx, moved)
         jobs = [
             job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            for one in going
+            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+            for one in sorted(going, key=lambda each: _is_of_run(each, held))
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -180,9 +183,9 @@ class Dispatcher:
         for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
             await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
         # Refused for good: it is surely with nobody.
-        await take_back(tx, [one.key for one in moved if one.after == "failed"])
+        await take_back(tx, [one.key for one in moved if one.after in {"failed", "suppressed"}])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
-        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        unsent = [one.key for one in moved if one.after in UNSENT]
         await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
@@ -235,6 +238,11 @@ class Dispatcher:
         )
         sent_at = result.at if step.state == "sent" else None
         return Ending(result.job.claimed.key, step, sent_at)
+
+
+def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
+    campaign = held.get((one.workspace, one.campaign_id or ""))
+    return campaign is not None and campaign.broadcast_id is not None
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:

@@ -123,10 +123,12 @@ class DryRuns:
                 done = await self._list(tx, subject, course)
                 await courses.move(tx, *subject.place, version, _json(course))
                 return _told(subject, job, course, done, total)
-            asked = await answers.following(tx, *subject.place, self._looking.batch)
+            batch, since = self._looking.batch, course.reached
+            asked = await answers.following(tx, *subject.place, since=since, limit=batch)
             if not asked:
                 return await _over(tx, subject, job, course, total)
             asked = [one for one in asked if is_soon(asked[0].due_at, one.due_at)]
+            course.reached = asked[-1].due_at
             gates = await foretelling.gates_of(tx, subject, course, self._paces)
             found = await foretelling.looked_at(tx, subject, asked, gates, self._paces)
         renders = job.spec.get("render", True)

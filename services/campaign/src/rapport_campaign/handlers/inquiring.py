@@ -145,6 +145,8 @@ class Inquirer:
             await self._blame(tx, account, finding)
             await store.put_off(tx, inquiry, self._now() + LEASE, inquiry.asked)
             return 0
+        # One after the other: a record is of one message only.
+        await providers.find(tx, account.workspace, account.account_id, lock=True)
         ids = [each.provider_id for each in finding.records if each.provider_id]
         known = await store.known(tx, account.workspace, account.vendor, ids, inquiry.message_id)
         record = first_new(finding, known)

@@ -20,8 +20,8 @@ from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 
-SAID_BY_MAIL = ("from_address", "subject", "html", "text")
-SAID = {"subject", "html", "text"}
+SAID_BY_MAIL = ("from_address", "subject", "html", "text", "amp")
+SAID = {"subject", "html", "text", "amp"}
 """What a campaign says by itself, or by a template."""
 
 

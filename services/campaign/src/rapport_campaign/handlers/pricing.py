@@ -64,6 +64,15 @@ class _Told:
     said: list[Quoted] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _At:
+    """What all messages of a workspace are decided by."""
+
+    reading: Reading
+    barred: Mapping[OfferKey, Mapping[str, str]]
+    now: datetime
+
+
 async def books_of(tx: AsyncConnection, keys: Iterable[OfferKey]) -> dict[OfferKey, Book]:
     """Those of these offers that there are, archived ones among them."""
     heads = await store.heads(tx, keys)
@@ -94,12 +103,16 @@ async def supply(tx: AsyncConnection, asking: Sequence[Asking]) -> Supply:
     keys = {(one.workspace, path[0]) for one in asking for path in one.paths if path}
     books = await books_of(tx, keys)
     readings = await _readings(tx, asking, books, now)
+    barred = {
+        key: unasked(book.prices.offer, book.prices.guards, readings[key[0]])
+        for key, book in books.items()
+    }
     data: dict[MessageKey, Any] = {}
     lacking: dict[MessageKey, str] = {}
     said: list[Said] = []
     for one in asking:
         try:
-            told = _told(one, books, readings.get(one.workspace, Reading()), now)
+            told = _told(one, books, _At(readings.get(one.workspace, Reading()), barred, now))
         except UnknownProductError as error:
             lacking[one.key] = str(error)
             continue
@@ -121,7 +134,7 @@ async def check(tx: AsyncConnection, workspace: str, spoken: Sequence[Spoken]) -
             what = f'there is no offer "{name[:80]}", or no more' if name else "name an offer"
             raise _wrong(one, what)
         try:
-            asked_of([rest], list(book.prices.lines), name)
+            asked_of([rest], book.prices.lines, name)
         except UnknownProductError as error:
             raise _wrong(one, str(error)) from error
 
@@ -143,7 +156,7 @@ async def _readings(
     }
 
 
-def _told(one: Asking, books: Mapping[OfferKey, Book], reading: Reading, now: datetime) -> _Told:
+def _told(one: Asking, books: Mapping[OfferKey, Book], at: _At) -> _Told:
     """What a message says of each offer; UnknownProductError: why it can't."""
     told = _Told()
     for name, paths in _by_name(one.paths).items():
@@ -151,7 +164,7 @@ def _told(one: Asking, books: Mapping[OfferKey, Book], reading: Reading, now: da
         if book is None:
             # No variable, or it would have been refused: nothing that looks like one in a text.
             continue
-        made = decided(book, asked_of(paths, list(book.prices.lines), name), one, reading, now)
+        made = _decided(book, asked_of(paths, book.prices.lines, name), one, at)
         told.data[name] = view(book.prices, made)
         if one.kept:
             count(book, made)
@@ -161,17 +174,16 @@ def _told(one: Asking, books: Mapping[OfferKey, Book], reading: Reading, now: da
     return told
 
 
-def decided(
-    book: Book, skus: Sequence[str], one: Asking, reading: Reading, now: datetime
-) -> list[Decision]:
+def _decided(book: Book, skus: Sequence[str], one: Asking, at: _At) -> list[Decision]:
     """The prices of an offer for a message; UnknownProductError for one that is archived."""
-    offer, guards = book.prices.offer, book.prices.guards
+    offer = book.prices.offer
     if book.head.archived_at is not None:
         if offer.when_missing == "fail":
             raise UnknownProductError(f'offer "{book.name}" is archived')
         return [book.prices.listed(sku) for sku in skus]
-    facts = facts_of(one.person, guards, reading)
-    occasion = Occasion(facts, one.channel, now, unasked(offer, guards, reading))
+    facts = facts_of(one.person, book.prices.guards, at.reading)
+    barred = at.barred[one.workspace, book.name]
+    occasion = Occasion(facts, one.channel, at.now, barred)
     return [book.prices.price(sku, occasion) for sku in skus]
 
 

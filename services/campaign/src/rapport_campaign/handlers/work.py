@@ -4,13 +4,14 @@ Each page is a short transaction beside the live batches. What a page repeats af
 nothing: a message has one row for ever, and what was taken back is not planned any more.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.model import Campaign, Entry
 from rapport_campaign.domain.planning import is_forgotten, plan_existing
+from rapport_campaign.handlers import suppression_files
 from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
@@ -19,6 +20,7 @@ from rapport_campaign.handlers.ledger import count, count_alike, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
 from rapport_campaign.store.moves import new_entry
+from rapport_common.jobs.ending import PutAway
 from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Work
 
@@ -49,6 +51,7 @@ class Works:
             INCLUDE: self.include,
             WITHDRAW: self.withdraw,
             IMPORT: Imports(self._engine).work,
+            suppression_files.IMPORT: suppression_files.Imports(self._engine).work,
             DRY_RUN: DryRuns(self._engine, self._page_size, self._looking).work,
             BROADCAST: Planning(self._engine, self._page_size, self._restored_at).work,
         }
@@ -110,6 +113,10 @@ class Works:
             if not gone:
                 return
             yield Step({}, len(gone), len(gone), 0, {})
+
+
+PUT_AWAY: Mapping[str, PutAway] = {suppression_files.IMPORT: suppression_files.put_away}
+"""What is left of jobs that come to no good end."""
 
 
 async def _campaign(tx: AsyncConnection, job: Job) -> Campaign | None:

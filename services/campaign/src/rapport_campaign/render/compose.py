@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +16,7 @@ from rapport_campaign.domain.templates import Said, languages_of
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.utm import Utm, with_utm
 from rapport_campaign.domain.utm import read as read_utm
+from rapport_campaign.render.amp import fits
 from rapport_campaign.render.linked import Linked, pixel
 from rapport_campaign.render.linked import way_out as way_out_line
 from rapport_campaign.render.mime import Letter, mail_bytes
@@ -138,6 +139,18 @@ class Composer:
             subject = f"[Test] {subject}"
             headers[TEST_HEADER] = "1"
         letter = self._letter(job, campaign.from_address, (subject, str(page), text), headers, now)
+        if said.amp:
+            part = linked_page(said.amp, variables, most=MAX_COMPILED)
+            if is_promotion and not part.has_link(way_out):
+                part.append(way_out_line(way_out))
+            if utm is not None:
+                part.replace(lambda url: url if url in own else with_utm(url, utm))
+            part.replace(
+                lambda url: url if url in own else self._tracked(url, campaign, token, links)
+            )
+            amp = str(part)
+            # What is too large would not be shown: the page is in its place.
+            letter = replace(letter, amp=amp if fits(amp) else None)
         return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
@@ -214,7 +227,7 @@ def _said(campaign: Campaign, language: str | None) -> Said:
     other = languages_of(campaign.languages).get(language) if language else None
     if other is not None and other.html:
         return other
-    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
+    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text, amp=campaign.amp)
 
 
 def _text(

@@ -22,6 +22,7 @@ EXISTING: Mapping[str, Any] = {
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "coupon": {"code": _VALUE},
+    "feed": ANY,
     # Which slots and offers there are is asked when a text is saved (`handlers/suppliers.py`).
     "recommendations": ANY,
     "offer": ANY,

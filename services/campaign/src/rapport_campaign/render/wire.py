@@ -25,6 +25,7 @@ class Source(msgspec.Struct, frozen=True):
     text: str
     html: bool
     of_request: bool = False
+    amp: bool = False
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -53,7 +53,8 @@ _ASK = text(
 _NEXT = text(
     "SELECT profile_id, due_at, late_at, place, needed_version, gate, looks, waited_for "
     "FROM campaign.broadcast_answer WHERE workspace = :workspace AND job_id = :job "
-    "AND outcome = 'asked' ORDER BY due_at, place LIMIT :limit"
+    "AND outcome = 'asked' AND due_at >= coalesce(CAST(:since AS timestamptz), '-infinity') "
+    "ORDER BY due_at, place LIMIT :limit"
 )
 _SETTLE = text(
     "UPDATE campaign.broadcast_answer a SET outcome = v.outcome, reason = nullif(v.reason, ''), "
@@ -124,9 +125,14 @@ async def ask(tx: AsyncConnection, workspace: str, job_id: str, asked: Sequence[
     )
 
 
-async def following(tx: AsyncConnection, workspace: str, job_id: str, limit: int) -> list[Asked]:
-    """Who is to be asked next, in the order of the plan."""
-    rows = await tx.execute(_NEXT, {"workspace": workspace, "job": job_id, "limit": limit})
+async def following(
+    tx: AsyncConnection, workspace: str, job_id: str, *, since: datetime | None, limit: int
+) -> list[Asked]:
+    """Who is to be asked next, in the order of the plan; nobody is left that is due before `since`:
+    what they left in the index is passed over.
+    """
+    asked = {"workspace": workspace, "job": job_id, "since": since, "limit": limit}
+    rows = await tx.execute(_NEXT, asked)
     return [Asked(*row) for row in rows]
 
 

@@ -14,7 +14,7 @@ from rapport_campaign.tables import FOLLOWED, SCHEMA
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.store import PrivacyStore
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, Waits, changing
 
 PRIVACY = PrivacyStore(SCHEMA)
 ERASED = "erased"
@@ -103,6 +103,21 @@ TASKS = Found(
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.task WHERE {_OF_THEM}",
 )
+_READ_ON = (
+    "EXISTS (SELECT FROM campaign.job j WHERE j.workspace = t.workspace AND j.id = t.job "
+    "AND j.state IN ('queued', 'running'))"
+)
+_UPLOADED = text(
+    "SELECT EXISTS (SELECT FROM campaign.suppression_part t WHERE t.workspace = :workspace "
+    f"AND t.at < {BEFORE} AND {_READ_ON})"
+)
+UPLOADS = Found(
+    "campaign.suppression_part",
+    "DELETE FROM campaign.suppression_part WHERE ctid IN (SELECT t.ctid "
+    "FROM campaign.suppression_part t "
+    f"WHERE t.workspace = :workspace AND NOT {_READ_ON} LIMIT :limit)",
+    names=frozenset({"workspace"}),
+)
 RECOMMENDED = Found(
     "campaign.recommended",
     "DELETE FROM campaign.recommended WHERE ctid IN (SELECT ctid FROM campaign.recommended "
@@ -154,7 +169,6 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         OBJECTIONS,
         CONTACTS,
         ANSWERS,
-        _suppressed_addresses(recogniser),
         INBOX,
         POSTS,
         TASKS,
@@ -164,7 +178,16 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         QUOTES,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
+        # Last, so that nothing else waits for files to be read to their end.
+        Waits("campaign.suppression_part", _are_read),
+        UPLOADS,
+        _suppressed_addresses(recogniser),
     ]
+
+
+async def _are_read(tx: AsyncConnection, who: Subject) -> bool:
+    found = await tx.execute(_UPLOADED, {"workspace": who.workspace, "at": who.at})
+    return bool(found.scalar_one())
 
 
 def _addressed(recogniser: Recogniser) -> Sweep:
