@@ -38,6 +38,7 @@ ONE = {
     "/v1/feed-hosts": "one document, kept and given as a whole",
     "/v1/price-guards": "one document, kept and given as a whole",
     "/v1/messages/{message_id}/prices": "what one message says",
+    "/v1/messages/{message_id}/recommendations": "what one message says",
     "/v1/mail-pools": "one document, kept and given as a whole",
     "/v1/mail-paces/standing": "one document: how the paces stand, of which there are few",
     "/v1/messages/{message_id}/why": "one explanation",

@@ -58,7 +58,7 @@ FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs
 ANSWER: dict[str, Any] = {
     **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
     **{key: [] for key in ("changes", "chain", "present", "ids")},
-    **{key: [] for key in ("blocked_identifiers",)},
+    **{key: [] for key in ("blocked_identifiers", "products", "slots")},
     **dict.fromkeys(("next", "error", "logo", "name", "color", "website"), None),
     **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
     **dict.fromkeys(
@@ -79,7 +79,6 @@ ANSWER: dict[str, Any] = {
     ),
     **dict.fromkeys(("rows", "taken", "refused"), 0),
     "refused_rows": [],
-    "products": [],
     "ids": [],
     "sentence": "It was sent.",
     **{key: [] for key in ("choices", "notes", "clamps", "prices")},

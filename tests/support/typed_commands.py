@@ -381,4 +381,5 @@ ARGUMENTS: dict[str, list[str]] = {
     "webhook rotate": [ID],
     "webhook set": [ID, "--no-active"],
     "webhook show": [ID],
+    "recommendation said": ["k"],
 }
