@@ -104,7 +104,7 @@ def test_whatever_is_pressed_only_what_was_asked_is_answered(
 ) -> None:
     response: Response | None = None
     for page, score in presses:
-        answers = {
+        answers: dict[str, dict[str, Any]] = {
             "likely": {"score": score},
             "why": {"comment": str(score)},
             "more": {"more": "x"},
