@@ -106,6 +106,10 @@ SHOWS = {
         *("1 of 1 changed.", "invalid_address", "asked on the phone", "2 of 2 changed."),
     ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
+    "recommendations": [
+        *("guide", "bought with The guide-cup", "looked at recently", "EUR – looked at"),
+        *("A pot", "1 products are saved.", "Product guide-tray is archived.", "guide-pot"),
+    ],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],
     "segment-library": [

@@ -52,9 +52,11 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    products,
     providers,
     quality,
     quarantine,
+    recommendations,
     replays,
     retention,
     segment_files,
@@ -120,6 +122,9 @@ app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
 app.add_typer(feeds.app, name="feed")
 app.add_typer(feeds.hosts, name="feed-hosts")
+app.add_typer(products.app, name="product")
+app.add_typer(recommendations.app, name="recommendation")
+app.add_typer(recommendations.own, name="recommender")
 app.add_typer(offers.app, name="offer")
 app.add_typer(offers.guards, name="price-guards")
 messages.app.command("prices")(offers.prices)

@@ -11,6 +11,7 @@ from rapport_campaign.handlers.inquiring import Inquirer
 from rapport_campaign.handlers.mail_paces import Paces
 from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.ranking import Ranker
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
@@ -43,6 +44,7 @@ def background(
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),
+        Ranker(engine, settings.recommender_keys()),
         *intakes(engine, publisher, settings),
     ]
     poster = Poster(settings.own_networks())

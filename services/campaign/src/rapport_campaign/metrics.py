@@ -129,6 +129,22 @@ WEBHOOKS_OFF = Gauge(
     "rapport_campaign_webhooks_off",
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
+PRODUCT_EVENTS = Counter(
+    "rapport_product_events_total", "Events that speak of products, kept once each.", ["kind"]
+)
+RECOMMENDED = Counter(
+    "rapport_recommended_total", "Products recommended in messages, by why.", ["reason"]
+)
+RANKING_DURATION = Histogram(
+    "rapport_recommendation_ranking_seconds",
+    "Time to work out what is bought most and together in a workspace.",
+    buckets=(*LATENCY_BUCKETS, 30, 60),
+)
+RECOMMENDER_ANSWERS = Counter(
+    "rapport_recommender_answers_total",
+    "Questions to recommenders of workspaces, by what came of them.",
+    ["result"],
+)
 OFFER_PRICES = Counter(
     "rapport_offer_prices_total",
     "Prices that were said, by offer and rule (empty: the list price); rare ones are other.",
@@ -156,6 +172,9 @@ FEED_ENDS = Counter(
 )
 MOST_FEEDS = 50
 _feeds: set[str] = set()
+
+for _kind in ("viewed", "ordered", "returned"):
+    PRODUCT_EVENTS.labels(_kind)
 
 
 def feed_asked(workspace: str, name: str, result: str, seconds: float) -> None:

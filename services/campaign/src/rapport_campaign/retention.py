@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rapport_campaign.handlers.products import EVENTS_KEPT
 from rapport_campaign.settings import Settings
 from rapport_campaign.store import keeping, posts
 from rapport_campaign.store.contacts import LONGEST_KEPT
@@ -50,6 +51,7 @@ def retentions(settings: Settings) -> list[Retention]:
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
         Retention("feed_answer", "fetched_at", FEEDS_KEPT),
+        Retention("product_event", "at", EVENTS_KEPT),
         Retention("dry_run", "at", ANSWERS_KEPT),
         Retention("inquiry", "at", INQUIRIES_KEPT),
         KEPT,

@@ -27,6 +27,7 @@ from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
 from rapport_campaign.handlers.outlets import Away, Mouth, outlets_of
 from rapport_campaign.handlers.outlets import away as unreachable
+from rapport_campaign.handlers.recommenders import Filling, Means
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.journal import Entry, Journal, Page
 from rapport_campaign.render.compose import Job, Mail
@@ -90,6 +91,7 @@ class Sender:
         )
         self._signer = Signer(settings.secret_keys())
         self.feeds = feeds_of(engine, settings)
+        self._filling = Filling(Means(engine, carriers.http, settings.recommender_keys()))
         self._link_key = key_bytes(settings.link_key)
         self._marks = Marks(self._link_key)
         self._known_links: set[tuple[str, str]] = set()
@@ -209,6 +211,7 @@ class Sender:
         said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._settings.smtp_timeout)
+        batch = replace(batch, jobs=await self._filling.filled(batch.jobs, results))
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
         begins = claimed_at + begin

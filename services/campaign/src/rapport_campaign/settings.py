@@ -12,6 +12,7 @@ from rapport_campaign.domain.feeds import FeedKeys
 from rapport_campaign.domain.mail_servers import DEFAULT_POOL, MailServer, mail_servers
 from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
+from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
@@ -231,6 +232,10 @@ class Settings(ProxiedSettings):
     def feed_keys(self) -> FeedKeys:
         """The keys under which secret headers of data feeds are kept."""
         return FeedKeys.read(self.signing_keys.get_secret_value())
+
+    def recommender_keys(self) -> RecommenderKeys:
+        """The keys under which secrets of recommenders are kept."""
+        return RecommenderKeys.read(self.signing_keys.get_secret_value())
 
     def own_networks(self) -> list[Network]:
         """The private networks that may be spoken to."""

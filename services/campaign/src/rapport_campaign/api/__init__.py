@@ -21,9 +21,11 @@ from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.products import product_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.api.quotes import quote_routes
+from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
 from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
@@ -44,6 +46,7 @@ from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
+from rapport_campaign.handlers.recommenders import Means as Asking
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
@@ -100,9 +103,7 @@ def routers(
 
     `listening` are made by `listeners`; `carriers` carry what is no e-mail.
     """
-    tracker, preferences, opt_ins, outcomes = listening
-    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
-    door = Door(renderer.office.link_key, settings.proxies())
+    tracker, _, opt_ins, _ = listening
     arrivals = Arrivals.of(engine, settings)
     asker = asker_of(settings)
     return [
@@ -114,6 +115,8 @@ def routers(
         feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
         offer_routes(engine),
         quote_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
@@ -122,21 +125,33 @@ def routers(
         inbox_routes(engine, renderer.office),
         task_routes(engine),
         task_writing_routes(engine, tracker.publisher),
-        inbox_pages(engine, renderer.office.link_key),
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
         mail_pace_routes(engine),
         mail_pool_routes(engine, settings.mail_pools()),
         suppression_routes(engine),
         why_routes(engine),
-        public_routes(engine, tracker, door),
-        preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins),
-        opt_in_pages(engine, opt_ins, door),
         outcome_routes(engine),
         webhook_routes(engine, Means(settings.webhook_keys(), settings.own_networks())),
         webhook_replay_routes(engine),
         webhook_reading_routes(engine),
         hook_routes(engine, settings),
+        *_public(engine, listening, renderer.office.link_key, settings),
+    ]
+
+
+def _public(
+    engine: AsyncEngine, listening: Listeners, link_key: bytes, settings: Settings
+) -> list[APIRouter]:
+    """What recipients and providers ask for, without a token."""
+    tracker, preferences, opt_ins, outcomes = listening
+    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
+    door = Door(link_key, settings.proxies())
+    return [
+        inbox_pages(engine, link_key),
+        public_routes(engine, tracker, door),
+        preference_pages(engine, preferences, door),
+        opt_in_pages(engine, opt_ins, door),
         hook_addresses(taking, settings),
     ]

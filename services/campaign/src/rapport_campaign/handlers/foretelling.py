@@ -194,8 +194,10 @@ async def _chosen(tx: AsyncConnection, subject: Subject, found: Prospect, some: 
     for one, message in zip(going, messages, strict=True):
         at = some.turns[one.profile_id]
         lacking = personal.dry.get(message.key)
-        if lacking is not None:
-            found.answers.append(Answer(one.profile_id, "fails", lacking, at))
+        silent = personal.silent.get(message.key)
+        if lacking is not None or silent is not None:
+            outcome = "fails" if silent is None else "never"
+            found.answers.append(Answer(one.profile_id, outcome, silent or lacking, at))
             continue
         job = job_of(message, some.verdicts, some.persons, held, letters={}, personal=personal)
         found.going.append((one, job, at))

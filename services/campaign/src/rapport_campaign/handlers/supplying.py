@@ -102,7 +102,8 @@ async def supplied(
             asking = [replace(one, kept=False) for one in asking]
         found = await supplier(tx, asking)
         lacking |= found.lacking
-        silent |= found.silent
+        # Who looks at a test wants to see it.
+        silent |= {one.key: found.silent[one.key] for one in going if _is_silent(one, found)}
         for key, one in found.data.items():
             data[key][root] = one
     return Supply(data, lacking, silent)
@@ -125,6 +126,10 @@ async def shown(
             if asked.key in supply.data:
                 found[root] = supply.data[asked.key]
     return found
+
+
+def _is_silent(one: Claimed, found: Supply) -> bool:
+    return one.kind != "test" and one.key in found.silent
 
 
 async def require_known(

@@ -145,6 +145,25 @@ ANSWERS = Rows(
     plain("outcome", "reason", "due_at", "at"),
     _MINE,
 )
+RECOMMENDED = Rows(
+    "campaign.recommended",
+    "products that messages have recommended to you, and why",
+    "campaign.recommended t",
+    {"send_key": "text", "slot": "text"},
+    {"message": "t.send_key", **plain("slot", "skus", "reasons", "at")},
+    _MINE,
+)
+PRODUCT_EVENTS = Rows(
+    "campaign.product_event",
+    "products that you have looked at, bought or given back, as they count for what is "
+    "recommended to you",
+    "campaign.product_event t",
+    {"source": "text", "message_id": "text"},
+    plain("kind", "skus", "at"),
+    "t.workspace = :workspace AND t.subject = ANY(SELECT decode(one, 'hex') "
+    "FROM unnest(CAST(:subjects AS text[])) AS one)",
+    frozenset({"workspace", "subjects"}),
+)
 INBOX = Rows(
     "campaign.inbox_item",
     "what our app has shown to you",
@@ -179,6 +198,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         ANSWERS,
         _suppressed_addresses(recogniser),
         INBOX,
+        RECOMMENDED,
+        PRODUCT_EVENTS,
         _preferences(recogniser),
         _opt_ins(recogniser),
         _preference_links(recogniser),

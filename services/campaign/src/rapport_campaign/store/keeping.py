@@ -18,12 +18,13 @@ _HELD = held_by(SCHEMA, "page.profile_id")
 
 CONTENTS = DataClass(
     name="contents",
-    about="what single messages said: subject, text, data",
+    about="what single messages said: subject, text, data; what was recommended in messages",
     table="campaign.message",
     key=_MESSAGE,
-    over=f"{_ENDED} AND EXISTS (SELECT FROM campaign.content c "
-    "WHERE c.workspace = t.workspace AND c.send_key = t.send_key)",
-    gone=("DELETE FROM campaign.content",),
+    over=f"{_ENDED} AND (EXISTS (SELECT FROM campaign.content c "
+    "WHERE c.workspace = t.workspace AND c.send_key = t.send_key) OR EXISTS (SELECT "
+    "FROM campaign.recommended r WHERE r.workspace = t.workspace AND r.send_key = t.send_key))",
+    gone=("DELETE FROM campaign.content", "DELETE FROM campaign.recommended"),
     owner=("profile_id",),
     held=_HELD,
     shortest=7,

@@ -118,6 +118,23 @@ UPLOADS = Found(
     f"WHERE t.workspace = :workspace AND NOT {_READ_ON} LIMIT :limit)",
     names=frozenset({"workspace"}),
 )
+RECOMMENDED = Found(
+    "campaign.recommended",
+    "DELETE FROM campaign.recommended WHERE ctid IN (SELECT ctid FROM campaign.recommended "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.recommended WHERE {_OF_THEM}",
+)
+_THEIR_EVENTS = (
+    "campaign.product_event WHERE workspace = :workspace AND subject = ANY(SELECT "
+    f"decode(one, 'hex') FROM unnest(CAST(:subjects AS text[])) AS one) AND received_at < {BEFORE}"
+)
+PRODUCT_EVENTS = Found(
+    "campaign.product_event",
+    f"DELETE FROM campaign.product_event WHERE ctid IN (SELECT ctid FROM {_THEIR_EVENTS} "
+    "LIMIT :limit)",
+    f"SELECT count(*) FROM {_THEIR_EVENTS}",
+    names=frozenset({"workspace", "subjects", "at"}),
+)
 PEOPLE = Found(
     "campaign.person",
     f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
@@ -155,6 +172,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         INBOX,
         POSTS,
         TASKS,
+        RECOMMENDED,
+        PRODUCT_EVENTS,
         PRICES,
         QUOTES,
         PEOPLE,
