@@ -1,11 +1,12 @@
 """What feedback tells the others: answers and case changes as events about a person."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_feedback.domain.cases import Breach, Complaint, State
+from rapport_feedback.domain.cases import Breach, Clock, Complaint, State
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.surveys import Invitation, Response
 
@@ -13,6 +14,8 @@ SOURCE = "feedback"
 ANSWERED = "Survey Answered"
 CASE_CHANGED = "Case State Changed"
 CASE_OVERDUE = "Case Overdue"
+CASE_DUE_SOON = "Case Due Soon"
+CASE_ESCALATED = "Case Escalated"
 # Who counts open cases goes by these alone.
 CASE_NAMES = {
     State.RECEIVED: "Case Opened",
@@ -63,6 +66,7 @@ def case_step(complaint: Complaint, at: datetime) -> Event | None:
             "state": complaint.case.state,
             "subject": complaint.subject,
             "due_at": complaint.case.due_at,
+            **_known(complaint),
         },
     )
 
@@ -85,6 +89,44 @@ def case_overdue(complaint: Complaint, breach: Breach) -> Event | None:
             "due_at": breach.due_at,
         },
     )
+
+
+def case_notice(
+    complaint: Complaint,
+    clock: Clock,
+    *,
+    limit: datetime,
+    told: tuple[int, str],
+    at: datetime,
+) -> Event | None:
+    """A limit is near, or has passed so long ago that others are told: `told` is the level (0: it
+    is near) and whom. None as for a step.
+    """
+    level, to = told
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_ESCALATED if level else CASE_DUE_SOON,
+        message_id=f"case-{complaint.case_id}-{clock}-{limit.timestamp():.6f}-{level}",
+        at=at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
+            "clock": clock,
+            "due_at": limit,
+            "level": level,
+            **({"to": to} if to else {}),
+            **_known(complaint),
+        },
+    )
+
+
+def _known(complaint: Complaint) -> dict[str, object]:
+    """What is known of a case: all but what is empty, and not who works on it."""
+    fields = asdict(complaint.fields)
+    return {name: fields[name] for name in ("severity", "category", "product") if fields[name]}
 
 
 def _track(
