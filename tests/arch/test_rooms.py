@@ -50,6 +50,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "fetching.py": "the HTTPS by which certificates of vendors come",
         "intake": "where mails come back: a mail server, and a look into a mailbox",
         "journal.py": "which mails of a batch were begun, for who comes after a kill",
+        "nursery.py": "forks the processes that render, which share what they need with ours",
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",
         "resolving.py": "the DNS by which sender domains are checked",

@@ -1,5 +1,5 @@
-"""Campaign alone: planning a broadcast for everybody in a segment, and sending it to a local sink
-from two worker processes; beside the floor of the same mails.
+"""Campaign alone: planning for everybody in a segment, and sending to a local sink from two worker
+processes, beside the floor of the same mails; then from an event to its mail beside a broadcast.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import uvloop
 from tests.bench import mail_floor, mail_sink, place, recipients
+from tests.bench.beside import Beside
 from tests.bench.cpu import Meter, Spent
 from tests.bench.mail_sink import Sink
 from tests.bench.place import Place
@@ -54,7 +55,7 @@ def _broadcast(
     started.post("campaign", f"/v1/campaigns/{campaign}/pause", {})
     _until(lambda: started.get("campaign", f"/v1/jobs/{job}")["state"] == "done")
     planned = time.perf_counter() - began
-    rows = [Row("planning a broadcast", count / planned, "rows/s", "50,000")]
+    rows = [Row("planning a campaign", count / planned, "rows/s", "50,000")]
     counts = started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]
     console.print(f"planned: {counts}")
     meter = _meter(started, sink, second)
@@ -86,7 +87,12 @@ def _broadcast(
         Row(f"memory of {name}", one / MIB, "MiB", "150", note="PSS, with its renderers")
         for name, one in zip(NAMES, peak, strict=True)
     ]
-    return rows
+    cores = os.cpu_count() or 1
+    rows += [
+        Row(f"signing a mail, {name}", one, "µs", note=f"{cores * 1e6 / one:,.0f}/s of all cores")
+        for name, one in mail_floor.signatures()
+    ]
+    return rows + Beside(started, sink, meter, _until).rows(url, count)
 
 
 def _share(pid: int) -> int:
@@ -103,9 +109,7 @@ def _draft(started: Place) -> str:
     body = {
         "name": "Weekly",
         "segment_id": recipients.SEGMENT,
-        "purpose": "promotion",
-        "from_address": "Shop <news@shop.example>",
-        "subject": recipients.SUBJECT,
+        **recipients.SAID,
         "html": recipients.HTML,
         "text": recipients.TEXT,
         "allow_old_events": True,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvloop
+from tests.bench.recipients import DIGITS, TIMED
 from typing_extensions import override
 
 from rapport_local.ports import HOST
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _SPAWN = get_context("spawn")
 _END = b"\r\n.\r\n"
+MOST_TIMED = 100_000
+"""Recipients by their number, of whom it is noted when they had their mail."""
+_TIMED = re.compile(rb"RCPT TO:<%b(\d{%d})@" % (TIMED.encode(), DIGITS))
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,11 @@ class Sink:
     port: int
     process: BaseProcess
     _taken: Synchronized[int]
+    _at: Any
+
+    def at(self, number: int) -> float:
+        """When the mail of a timed recipient was taken (monotonic); 0 for not yet."""
+        return float(self._at[number])
 
     @property
     def taken(self) -> int:
@@ -40,8 +51,9 @@ class Sink:
 class _Session(asyncio.Protocol):
     """Pipelining (RFC 2920); a body ends with a dot, whatever is in it."""
 
-    def __init__(self, taken: Synchronized[int]) -> None:
-        self._taken = taken
+    def __init__(self, taken: Synchronized[int], at: Any) -> None:
+        self._taken, self._at = taken, at
+        self._number: int | None = None
         self._rest = b""
         self._in_body = False
         self._transport: asyncio.Transport | None = None
@@ -60,6 +72,9 @@ class _Session(asyncio.Protocol):
             if not found:
                 break
             data = rest
+            if not self._in_body and head.startswith(b"RCPT"):
+                timed = _TIMED.match(head)
+                self._number = int(timed[1]) if timed else None
             answers.append(self._answer(head[:4].upper()))
         self._rest = data
         if answers and self._transport is not None:
@@ -69,6 +84,8 @@ class _Session(asyncio.Protocol):
         if self._in_body:
             self._in_body = False
             self._taken.value += 1
+            if self._number is not None:
+                self._at[self._number] = time.monotonic()
             return b"250 2.0.0 taken\r\n"
         if verb == b"DATA":
             self._in_body = True
@@ -78,10 +95,10 @@ class _Session(asyncio.Protocol):
         return b"221 bye\r\n" if verb == b"QUIT" else b"250 2.0.0 ok\r\n"
 
 
-def _serve(listening: socket.socket, taken: Synchronized[int]) -> None:
+def _serve(listening: socket.socket, taken: Synchronized[int], at: Any) -> None:
     async def forever() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Session(taken), sock=listening)
+        server = await loop.create_server(lambda: _Session(taken, at), sock=listening)
         await server.serve_forever()
 
     uvloop.run(forever())
@@ -93,10 +110,11 @@ def running() -> Iterator[Sink]:
     with socket.create_server((HOST, 0), backlog=256) as listening:
         # Only the one process writes: no lock.
         taken = cast("Synchronized[int]", _SPAWN.Value("q", 0, lock=False))
-        process = _SPAWN.Process(target=_serve, args=(listening, taken), daemon=True)
+        at = _SPAWN.Array("d", MOST_TIMED, lock=False)
+        process = _SPAWN.Process(target=_serve, args=(listening, taken, at), daemon=True)
         process.start()
         try:
-            yield Sink(listening.getsockname()[1], process, taken)
+            yield Sink(listening.getsockname()[1], process, taken, at)
         finally:
             process.kill()
             process.join()

@@ -85,6 +85,11 @@ SHOWS = {
         *("+491715550123", "archived"),
     ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "offers": [
+        *("Version 1 holds.", "guide-tea is at version 1.", "the product's floor", "no rule holds"),
+        *("Tea for 8.93 EUR", "Tea for 10.50 EUR", "loyalty tier gold", "nothing new"),
+        *("is archived.", "8.93"),
+    ],
     "outcomes": [
         *(
             "bounced",
@@ -101,6 +106,10 @@ SHOWS = {
         *("1 of 1 changed.", "invalid_address", "asked on the phone", "2 of 2 changed."),
     ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
+    "recommendations": [
+        *("guide", "bought with The guide-cup", "looked at recently", "EUR – looked at"),
+        *("A pot", "1 products are saved.", "Product guide-tray is archived.", "guide-pot"),
+    ],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],
     "segment-library": [

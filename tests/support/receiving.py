@@ -28,12 +28,13 @@ class Came:
 
 @dataclass
 class Receiver:
-    """`answer` gives a status, or None for a connection that breaks, for each post.
+    """`answer` gives a status, or None for a connection that breaks, for each post; `says` a body.
 
     While `open` is not set nobody gets an answer. Since each answer is `most` under way.
     """
 
     answer: Callable[[Came], int | None] = lambda _came: 204
+    says: Callable[[Came], bytes] = lambda _came: b""
     came: list[Came] = field(default_factory=list)
     more: str = ""
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,9 +54,9 @@ class Receiver:
             writer.close()
 
     async def _take(
-        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, top: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        _line, *lines = head.decode().strip().split("\r\n")
+        _line, *lines = top.decode().strip().split("\r\n")
         headers = {
             name.lower(): value for name, _, value in (line.partition(": ") for line in lines)
         }
@@ -70,7 +71,9 @@ class Receiver:
         status = self.answer(came)
         if status is None:
             raise ConnectionResetError
-        writer.write(f"HTTP/1.1 {status} So\r\ncontent-length: 0\r\n{self.more}\r\n".encode())
+        said = self.says(came)
+        head = f"HTTP/1.1 {status} So\r\ncontent-length: {len(said)}\r\n{self.more}\r\n"
+        writer.write(head.encode() + said)
         await writer.drain()
 
 

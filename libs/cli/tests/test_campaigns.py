@@ -35,3 +35,15 @@ def test_messages_come_in_pages_with_their_reasons(rapport: Rapport, server: Ans
     assert (header.split()[-1], last.split()[-1]) == ("test", "yes")
     assert "--cursor abc" in told.stderr
     assert json.loads(rapport("campaign", "messages", ID, "--json").stdout) == page
+
+
+def test_data_feeds_are_set_and_tried(server: Answers, rapport: Rapport) -> None:
+    feed = {"name": "weather", "version": 1, "allowed": True}
+    server.answers["PUT /v1/feeds/weather"] = (200, feed)
+    assert "weather" in rapport("feed", "set", "weather", '{"kind": "run"}').stdout
+    assert server.calls[-1][2] == {"kind": "run"}
+    server.answers["POST /v1/feeds/weather/try"] = (200, {"answered": False, "reason": "no"})
+    assert rapport("feed", "try", "weather").returncode == 1
+    server.answers["PUT /v1/feed-hosts"] = (200, {"hosts": []})
+    assert rapport("feed-hosts", "set").returncode == 0
+    assert server.calls[-1][2] == {"hosts": []}

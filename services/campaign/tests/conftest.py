@@ -34,7 +34,9 @@ from rapport_campaign.channels.http import Http
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import counts
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outlets import Mouth
 from rapport_campaign.handlers.work import Works
@@ -79,6 +81,8 @@ PUBLIC = "https://mail.shop.example"
 MOST_ASKED = 5
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
+LOOKING = Looking(Renderer(OFFICE, seconds=1), batch=8)
+"""Of jobs that make no message; senders take as many at a time."""
 
 
 def subscribed() -> list[Subscription]:
@@ -310,7 +314,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
     http = Http(networks("127.0.0.0/8"))
     carriers = Carriers(http, settings.provider_keys())
-    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, carriers, settings)
+    pools = Pools(settings.mail_pools(), settings.service_from)
+    dispatcher = Dispatcher(publisher(), settings.limits(), pools=pools)
+    return Sender(engine, dispatcher, renderers, carriers, settings)
 
 
 def publisher() -> Publisher:
@@ -509,11 +515,11 @@ def campaign_body() -> dict[str, Any]:
 
 
 @pytest.fixture
-def work(engine: AsyncEngine) -> Callable[..., Any]:
+def work(engine: AsyncEngine, renderer: Renderer) -> Callable[..., Any]:
     """A function that works all jobs off, a few rows at a time."""
 
     async def until_done(page: int = 2) -> None:
-        jobs = Jobs(engine, JOBS, Works(engine, page).kinds)
+        jobs = Jobs(engine, JOBS, Works(engine, Looking(renderer, LOOKING.batch), page).kinds)
         while await jobs.turn(asyncio.Event()):
             pass
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.campaign.tests.conftest import SEGMENT, publisher, taken
+from services.campaign.tests.conftest import LOOKING, SEGMENT, publisher, taken
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.domain.model import send_key
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.work import Works
@@ -114,7 +115,7 @@ async def test_nobody_is_lost_or_met_twice_wherever_the_planner_dies(
     broadcast = await cast.made(throttle={"at_most": 60_000})
     await cast.step(broadcast, "schedule")
     await cast.conduct()
-    planning = Works(engine, page=2).kinds["broadcast"]
+    planning = Works(engine, LOOKING, page=2).kinds["broadcast"]
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
     for _ in range(3):
@@ -138,7 +139,7 @@ async def test_after_merges_a_person_gets_it_once(cast: Broadcasts, engine: Asyn
     await cast.conduct()
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-    async for _ in Works(engine, page=2).kinds["broadcast"](job):
+    async for _ in Works(engine, LOOKING, page=2).kinds["broadcast"](job):
         break
     # Who is planned for becomes who is not yet, and two who are not become one.
     await cast.all.topics.merged("a", "c", version=2)
@@ -207,6 +208,45 @@ async def test_segments_together(cast: Broadcasts, audience: Any, who: str) -> N
     assert sorted(row["profile_id"] for row in rows) == sorted(who.replace("c", "e"))
 
 
+async def test_pages_planned_at_once_are_those_planned_person_by_person(
+    cast: Broadcasts, engine: AsyncEngine
+) -> None:
+    """Order, places, times and versions; with merges, people who stay twice or have it already."""
+    nobody = "33333333-3333-3333-3333-333333333333"
+    for segment in (OTHER, nobody):
+        await cast.all.topics.defined(segment)
+    await cast.people(*"abcdefghijkl")
+    await cast.people(*"klmnop", segment=OTHER)
+    await cast.all.topics.entered("a", f"{SEGMENT[:4]}-aa")
+    await cast.all.topics.merged("d", "n", version=2)
+    # Who excludes a segment, if only one that nobody is in, is asked of each person.
+    planned = []
+    for more in ({}, {"except": [nobody]}):
+        audience = {"any": [SEGMENT, OTHER], **more}
+        broadcast = await cast.made(audience=audience, throttle={"at_most": 60_000})
+        await cast.step(broadcast, "schedule")
+        await cast.conduct()
+        async with engine.begin() as tx:
+            [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
+        steps = [one async for one in Works(engine, LOOKING, page=4).kinds["broadcast"](job)]
+        [run] = await cast.all.ledger.query(
+            f"SELECT * FROM campaign.broadcast_run WHERE broadcast_id = '{broadcast}'"
+        )
+        rows = await cast.all.ledger.query(
+            "SELECT profile_id, occasion, needed_version, purpose, channel, kind, step, due_at, "
+            f"late_at, send_key FROM campaign.plan WHERE queue = '{run['run_id']}' ORDER BY due_at"
+        )
+        second = run["at"].replace(microsecond=0)
+        found = [(one.pop("due_at") - second, one.pop("late_at") - run["at"], one) for one in rows]
+        for _, _, one in found:
+            assert one.pop("send_key") == send_key("acme", str(run["run_id"]), one["profile_id"])
+        planned.append((found, run["slots"], [(one.done, one.accepted) for one in steps]))
+    assert planned[0] == planned[1]
+    assert len(planned[0][0]) == 15
+    states = await cast.all.ledger.query("SELECT state, number FROM campaign.message_total")
+    assert sum(one["number"] for one in states if one["state"] == "planned") == 30
+
+
 async def test_it_is_held_goes_on_and_is_ended(cast: Broadcasts, engine: AsyncEngine) -> None:
     await cast.people(*"abcdefghijkl")
     broadcast = await cast.made()
@@ -239,7 +279,7 @@ async def test_what_is_cancelled_while_it_is_planned_is_planned_no_further(
     await cast.conduct()
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-    async for _ in Works(engine, page=2).kinds["broadcast"](job):
+    async for _ in Works(engine, LOOKING, page=2).kinds["broadcast"](job):
         break
     await cast.step(broadcast, "cancel")
     await cast.all.work()

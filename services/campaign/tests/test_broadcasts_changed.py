@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.campaign.tests.conftest import SEGMENT, membership
+from services.campaign.tests.conftest import LOOKING, SEGMENT, membership
 from services.campaign.tests.test_broadcasts import OTHER, Broadcasts
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -55,7 +55,7 @@ async def test_a_run_goes_to_whom_it_was_begun_for(cast: Broadcasts, engine: Asy
     broadcast, _ = await daily(cast)
     async with engine.begin() as tx:
         [job] = await JOBS.latest(tx, "acme", kind="broadcast", limit=1)
-    async for _ in Works(engine, page=2).kinds["broadcast"](job):
+    async for _ in Works(engine, LOOKING, page=2).kinds["broadcast"](job):
         break
     [run] = await cast.runs(broadcast)
     why = f"/v1/people/w/why?campaign={run['id']}"
@@ -192,7 +192,7 @@ async def test_a_dry_run_keeps_nothing_of_who_is_erased_meanwhile(
     async with engine.begin() as tx:
         job = await JOBS.find(tx, "acme", made)
     assert job is not None
-    async for _ in Works(engine, page=1).kinds["dry_run"](job):
+    async for _ in Works(engine, LOOKING, page=1).kinds["dry_run"](job):
         break
     await cast.all.ledger.change(
         "INSERT INTO campaign.erased (workspace, subject, at) VALUES ('acme', 'ada', now())"
@@ -230,7 +230,9 @@ async def test_what_is_ended_while_a_page_is_planned_stays_ended(
 
     async with other.connect() as holder:
         await holder.execute(text("LOCK TABLE campaign.plan IN SHARE MODE"))
-        planning = asyncio.ensure_future(anext(Works(engine, page=2).kinds["broadcast"](job)))
+        planning = asyncio.ensure_future(
+            anext(Works(engine, LOOKING, page=2).kinds["broadcast"](job))
+        )
         await waiting(1, planning)
         ending = asyncio.create_task(cast.step(broadcast, "cancel"))
         await waiting(2, ending)

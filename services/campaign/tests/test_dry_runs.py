@@ -13,7 +13,8 @@ from services.campaign.tests.test_contacting import overlapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.domain.delivery import Limits
-from rapport_campaign.domain.permission import SAME_ADDRESS
+from rapport_campaign.domain.permission import QUIET, SAME_ADDRESS
+from rapport_campaign.handlers.coupons import dry
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
@@ -65,8 +66,8 @@ async def population(cast: Broadcasts, rng: random.Random, number: int) -> None:
     told = []
     for name in names:
         own = f"{rng.choice([name, name, f'family{rng.randrange(12)}'])}@example.com"
-        kind = rng.randrange(9)
-        traits = {"timezone": rng.choice(ZONES)}
+        kind = rng.randrange(12)
+        traits = {"timezone": rng.choice(ZONES), "n": rng.choice([3, 3, 3, 3, 20_000])}
         if kind == 0:
             continue  # nothing is known of them yet
         if kind == 1:
@@ -91,44 +92,106 @@ async def population(cast: Broadcasts, rng: random.Random, number: int) -> None:
     await topics.merged(names[2], "gone", version=9)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-async def test_a_dry_run_is_right_of_everybody(
-    cast: Broadcasts, engine: AsyncEngine, seed: int
-) -> None:
-    rules = {"caps": [CAP], "quiet_hours": [quiet_in_utc()], "version": 0, "reason": "spring"}
-    await cast.all.topics.defined(OTHER)
-    await population(cast, random.Random(seed), 60)
-    answer = await cast.all.client.put("/v1/contact-rules", json=rules)
-    assert answer.status_code == 200, answer.text
-    broadcast = await cast.made(lateness_seconds=2 * 86_400)
+BODY = {
+    "html": "{% for i in (1..profile.traits.n) %}.{% endfor %}<p>{{ coupon.code }}</p>",
+    "coupon_pool": "spring",
+}
+"""Of a template that says more than it may to some."""
+QUIET_ENDS = (
+    "UPDATE campaign.plan SET due_at = due_at - interval '1 day' WHERE reason = 'quiet hours'"
+)
+CODES_END = "UPDATE campaign.coupon SET expires_at = '-infinity' WHERE expires_at < 'infinity'"
+OUTCOMES = {"sent": "gets", "planned": "waits", "suppressed": "never", "failed": "fails"}
+
+
+async def told(cast: Broadcasts, broadcast: str, **asked: Any) -> tuple[dict[str, Any], Any]:
+    """What a dry run says of each person, and its job."""
     path = f"/v1/broadcasts/{broadcast}/dry-runs"
-    job = (await cast.all.client.post(path)).json()["id"]
+    answer = await cast.all.client.post(path, params=asked)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()["id"]
     before = await cast.all.ledger.states()
     await cast.all.work(7)
     assert await cast.all.ledger.states() == before, "nothing is planned by it"
-    people = f"{path}/{job}/people"
-    told = (await cast.all.client.get(people, params={"limit": 1000})).json()["items"]
-    said = {one["profile_id"]: (one["outcome"], one["reason"]) for one in told}
-    async with engine.begin() as tx:
+    people = await cast.all.client.get(f"{path}/{job}/people", params={"limit": 1000})
+    async with cast.all.engine.begin() as tx:
         found = await JOBS.find(tx, "acme", job)
     assert found is not None
-    assert (found.state, found.done) == ("done", 62)
-    report = found.report
+    assert found.state == "done", found.error
+    return {one["profile_id"]: one for one in people.json()["items"]}, found
+
+
+async def became(cast: Broadcasts, broadcast: str) -> dict[str, tuple[str, str | None]]:
+    """What has become of each person's message by now, in the words of dry runs."""
+    [run] = await cast.runs(broadcast)
+    rows = await cast.all.ledger.rows(f"campaign_id = '{run['id']}'")
+    return {row["profile_id"]: (OUTCOMES[row["state"]], row["reason"]) for row in rows}
+
+
+async def claimed_all(cast: Broadcasts) -> None:
+    """Senders take what is due, batch after batch; who nothing is known of comes no second time."""
+    while await cast.all.turn():
+        await cast.all.ledger.change(
+            "UPDATE campaign.plan SET due_at = due_at + interval '1 day' "
+            "WHERE reason = 'profile unknown' AND due_at < now() + interval '1 hour'"
+        )
+
+
+async def pooled(cast: Broadcasts, number: int, name: str = "spring") -> None:
+    """A pool of codes, some of which end in half an hour."""
+    soon = (clock.now() + timedelta(minutes=30)).isoformat()
+    lines = [f"C{place},{soon if place < 4 else ''}" for place in range(number)]
+    client = cast.all.client
+    await client.post("/v1/coupon-pools", json={"name": name})
+    content = "\n".join(["code,expires_at", *lines])
+    answer = await client.post(f"/v1/coupon-pools/{name}/imports?format=csv", content=content)
+    assert answer.status_code == 202, answer.text
+    await cast.all.work(50)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
+async def test_a_dry_run_is_right_of_everybody(
+    cast: Broadcasts, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = {"caps": [CAP], "quiet_hours": [quiet_in_utc()], "version": 0, "reason": "spring"}
+    rng = random.Random(seed)
+    await cast.all.topics.defined(OTHER)
+    await population(cast, rng, 110)
+    await pooled(cast, 7 + rng.randrange(4))
+    answer = await cast.all.client.put("/v1/contact-rules", json=rules)
+    assert answer.status_code == 200, answer.text
+    broadcast = await cast.made(lateness_seconds=2 * 86_400, **BODY)
+    people, found = await told(cast, broadcast)
+    said = {name: (one["outcome"], one["reason"]) for name, one in people.items()}
+    report = dict(found.report)
+    about = report.pop("run")
+    assert (found.done, about["rendered"], about["not_begun"]) == (112, True, None)
     counted = Counter((outcome, reason or "") for outcome, reason in said.values())
     assert {(o, r): n for o, each in report.items() for r, n in each.items()} == dict(counted)
-    assert len(counted) >= 8, "people of many kinds"
-    assert counted["never", SAME_ADDRESS], "some share an address"
-    await cast.whole(broadcast)
-    [run] = await cast.runs(broadcast)
-    outcomes = {"sent": "gets", "planned": "waits", "suppressed": "never"}
-    became = {
-        row["profile_id"]: (outcomes[row["state"]], row["reason"])
-        for row in await cast.all.ledger.rows(f"campaign_id = '{run['id']}'")
-    }
-    assert said == became
-    only = {"profile_id": "p03", "outcome": said["p03"][0]}
-    [one] = (await cast.all.client.get(people, params=only)).json()["items"]
-    assert (one["profile_id"], one["reason"]) == ("p03", said["p03"][1])
+    assert len(counted) >= 10, "people of many kinds"
+    some = [("never", SAME_ADDRESS), ("fails", dry("spring")), ("gets", "")]
+    assert all(counted[one] for one in some), counted
+    assert sum("template" in reason for outcome, reason in counted if outcome == "fails") == 1
+    await cast.step(broadcast, "schedule")
+    await cast.conduct()
+    await cast.all.work()
+    await claimed_all(cast)
+    now_is = await became(cast, broadcast)
+    later = {name for name, one in now_is.items() if one == ("waits", QUIET)}
+    gone_by = {name for name in now_is if name not in later}
+    assert {name: said[name] for name in gone_by} == {name: now_is[name] for name in gone_by}
+    # The quiet hours end.
+    end = clock.now() + timedelta(hours=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda: end)
+        await cast.all.ledger.change(QUIET_ENDS)
+        await cast.all.ledger.change(CODES_END)
+        await claimed_all(cast)
+    at_last = await became(cast, broadcast)
+    gets = ("gets", None)
+    waited = {name: ("waits", QUIET) if at_last[name] == gets else at_last[name] for name in later}
+    assert {name: said[name] for name in later} == waited
+    assert later, "some wait for the end of their quiet hours"
 
 
 async def test_all_senders_together_keep_to_the_pace_and_hold_up_nobody(

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from services.campaign.tests.conftest import LOOKING
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.support.locks import somebody_waits
@@ -342,7 +343,7 @@ async def test_planning_for_those_who_are_in_goes_on_where_it_was(scenario: Any)
     assert await scenario.ledger.rows() == []
     stop = asyncio.Event()
     stop.set()
-    await Jobs(scenario.engine, JOBS, Works(scenario.engine, page=2).kinds).turn(stop)
+    await Jobs(scenario.engine, JOBS, Works(scenario.engine, LOOKING, page=2).kinds).turn(stop)
     assert await scenario.ledger.states() == {"planned": 2}
     async with scenario.engine.begin() as tx:
         await tx.execute(text("UPDATE campaign.job SET position = '{}'"))

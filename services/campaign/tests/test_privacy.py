@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from services.campaign.tests.conftest import taken
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -191,6 +192,39 @@ async def test_who_asks_is_told_when_they_were_written_to_and_that_it_was_stoppe
     [listed] = told["campaign.suppressed_address"]
     assert listed["address"] == MAIL
     assert "bo@else.example" not in listed["reason"]
+
+
+async def test_prices_that_were_said_to_them_are_told_and_go(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    """In a mail, and where a till has asked for them."""
+    offer = {
+        "currency": "EUR",
+        "products": [{"sku": "TEA", "price": "10"}],
+        "version": 0,
+        "reason": "r",
+    }
+    assert (await scenario.client.put("/v1/offers/summer", json=offer)).status_code == 200
+    await scenario.started(html="<p>{{ offer.summer.price }}</p>")
+    for who, mail in ((ADA, MAIL), (BEN, "ben@example.com")):
+        await scenario.topics.person(who, mail)
+        await scenario.topics.entered(who)
+        asked = {"profile_id": who, "skus": ["TEA"], "channel": "store"}
+        await scenario.client.post("/v1/offers/summer/quotes", json=asked)
+    while await scenario.turn():
+        pass
+    told: dict[str, list[Any]] = {}
+    for part in parts(Recogniser(EVENT_KEY)):
+        told.setdefault(part.section, []).extend(await rows_of(engine, part, asking(), size=1))
+    for section in ("campaign.message_price", "campaign.offer_quote"):
+        [row] = told[section]
+        [said] = msgspec.json.decode(row["prices"])
+        assert said["why"] == "TEA costs its list price, 10.00 EUR: no rule holds."
+    await ask(forgetting, engine, wish())
+    await sweep(forgetting)
+    for table in ("message_price", "offer_quote"):
+        left = await scenario.ledger.query(f"SELECT profile_id FROM campaign.{table}")
+        assert [one["profile_id"] for one in left] == [BEN], table
 
 
 async def test_what_was_said_at_an_address_that_nobody_knew_goes_with_the_person(

@@ -4,16 +4,19 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.support.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS, between_looks
 
+from rapport_campaign import nursery
 from rapport_campaign.domain.model import Claimed, Content, State
+from rapport_campaign.nursery import Child, Nursery
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.wire import Source
 from rapport_campaign.renderer import NOT_YET, Refusal, Renderer
@@ -48,6 +51,25 @@ def job(number: int, html: str, **data: Any) -> Job:
 @pytest.fixture
 async def one() -> AsyncIterator[Renderer]:
     renderer = Renderer(OFFICE, seconds=0.5)
+    yield renderer
+    await renderer.close()
+
+
+@pytest.fixture(scope="module")
+def own_nursery() -> Iterator[Nursery]:
+    made = nursery.begin()
+    yield made
+    made.close()
+    # It ends by itself.
+    os.waitpid(made.pid, 0)
+
+
+@pytest.fixture(params=["program", "nursery"])
+async def any_kind(request: Any) -> AsyncIterator[Renderer]:
+    """A renderer, wherever it comes from."""
+    forked = request.param == "nursery"
+    source = request.getfixturevalue("own_nursery") if forked else None
+    renderer = Renderer(OFFICE, seconds=0.5, nursery=source)
     yield renderer
     await renderer.close()
 
@@ -97,7 +119,10 @@ async def test_a_template_that_does_not_end_costs_its_own_message(one: Renderer)
     assert "line 1" in broken.reason
 
 
-async def test_a_process_that_is_ended_is_replaced_and_nothing_is_lost(one: Renderer) -> None:
+async def test_a_process_that_is_ended_is_replaced_and_nothing_is_lost(
+    any_kind: Renderer,
+) -> None:
+    one = any_kind
     await one.compose([job(1, "x")], NOW, until=soon())
     assert one._process is not None
     os.kill(one._process.pid, signal.SIGKILL)
@@ -105,7 +130,8 @@ async def test_a_process_that_is_ended_is_replaced_and_nothing_is_lost(one: Rend
     assert all(isinstance(answer, Mail) for answer in found)
 
 
-async def test_a_process_that_is_frozen_is_ended(one: Renderer) -> None:
+async def test_a_process_that_is_frozen_is_ended(any_kind: Renderer) -> None:
+    one = any_kind
     one.patience = 1
     await one.compose([job(1, "x")], NOW, until=soon())
     assert one._process is not None
@@ -117,6 +143,45 @@ async def test_a_process_that_is_frozen_is_ended(one: Renderer) -> None:
     found = await one.compose([job(1, "x"), job(2, "y")], NOW, until=soon())
     assert all(isinstance(answer, Mail) for answer in found)
     assert one._process.pid != frozen
+
+
+async def test_without_the_nursery_a_renderer_is_a_program() -> None:
+    gone = nursery.begin()
+    first, other = (Renderer(OFFICE, seconds=0.5, nursery=gone) for _ in range(2))
+    await first.compose([job(1, "x")], NOW, until=soon())
+    os.kill(gone.pid, signal.SIGKILL)
+    os.waitpid(gone.pid, 0)
+    assert first._process is not None
+    # What it has made goes on, and what it can't make any more is made otherwise.
+    for one in (first, other):
+        assert isinstance((await one.compose([job(2, "y")], NOW, until=soon()))[0], Mail)
+    assert isinstance(first._process, Child)
+    assert not isinstance(other._process, Child)
+    # Nor can it end what is its own.
+    first._process.kill()
+    await first._process.wait()
+    for one in (first, other):
+        await one.close()
+    gone.close()
+
+
+async def test_renderers_of_a_nursery_are_buried(own_nursery: Nursery) -> None:
+    """Those that were killed and those that have ended: no process is left of them."""
+    one = Renderer(OFFICE, seconds=0.5, nursery=own_nursery)
+    pids = []
+    for number in range(2):
+        await one.compose([job(1, "x")], NOW, until=soon())
+        assert isinstance(one._process, Child)
+        pids.append(one._process.pid)
+        if number:
+            await one.close()
+        else:
+            os.kill(pids[0], signal.SIGKILL)
+            await one._process.wait()
+    # It looks whenever it is asked for something.
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        own_nursery.kill(pids[0])
+        await between_looks()
 
 
 async def test_what_there_is_no_time_for_is_not_tried(one: Renderer) -> None:

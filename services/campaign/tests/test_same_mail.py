@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from services.campaign.tests.whole_pages import has_link, with_links, with_pixel, with_way_out
+from services.campaign.tests.whole_words import as_text
 
 from rapport_campaign.render import linked, meter
 from rapport_campaign.render.engine import Limited
@@ -165,6 +166,14 @@ PIECES = [
     *("<p>", "text & more", '"', "'", " ", "<", "<?", "</", "é\u200b", "</body>", "</BODY x>"),
     *("<a href='https://x.example/2'>two</a>", "body>", "<script>", "</script", "\0", "\n"),
 ]
+WORDS = [
+    *("<ul>", "</ul>", "<ol>", "</ol>", "<li>", "</li>", "<table>", "<table border=1>", "</table>"),
+    *("<tr>", "</tr>", "<td>", "</td>", "<th>", "</th>", "<h1>", "</h1>", "<h3>", "</h3>", "<br>"),
+    *('<img alt="a &amp;  b">', "<img style=display:none alt=x>", "<hr>", "<b>", "</b>", "<p>"),
+    *("<div style='display : none'>", "<div>", "</div>", "<title style=display:none>", "</title>"),
+    *("<head>", "</head>", "<body>", "&am", "p;", "&lt", "&#6", "5;", "&", "two words", "\n ", "é"),
+    *("<a href=mailto:a@x.example?b>", "<a href='https://x.example/3'>", "https://x.example/3"),
+]
 OWN = "https://x.example/own"
 
 
@@ -176,37 +185,54 @@ def tracking(seen: list[str]) -> Callable[[str], str]:
     return track
 
 
-def slowly(page: str, forgotten: str) -> tuple[str, list[str]]:
+def slowly(page: str, forgotten: str) -> tuple[str, list[str], list[str]]:
     seen: list[str] = []
+    told = [as_text(page)]
     if not has_link(page, OWN):
         page = with_way_out(page, forgotten)
+    told.append(as_text(page))
     page = with_links(page, lambda url: url if url == OWN else f"{url}#'&")
+    told.append(as_text(page))
     page = with_links(page, tracking(seen))
-    return with_pixel(page, "https://t.example/o"), seen
+    page = with_pixel(page, "https://t.example/o")
+    return page, seen, [*told, as_text(page)]
 
 
 def quickly(parts: list[str], ours: frozenset[str], known: Any, forgotten: str) -> Any:
     seen: list[str] = []
     page = Linked(parts, ours, known)
+    told = [page.as_text()]
     if not page.has_link(OWN):
         page.append(linked.way_out(forgotten))
+    told.append(page.as_text())
     page.replace(lambda url: url if url == OWN else f"{url}#'&")
+    told.append(page.as_text())
     page.replace(tracking(seen))
     page.append(linked.pixel("https://t.example/o"))
-    return str(page), seen
+    return str(page), seen, [*told, page.as_text()]
+
+
+def cut(some: list[str], longest: int) -> st.SearchStrategy[list[str]]:
+    """Pages of these, in parts."""
+    return st.lists(st.lists(st.sampled_from(some), max_size=longest).map("".join), max_size=8)
 
 
 @settings(max_examples=examples(1600), deadline=None)
 @given(
-    st.lists(st.lists(st.sampled_from(PIECES), max_size=5).map("".join), max_size=8),
+    cut(PIECES, 5) | cut(WORDS, 9) | cut([*PIECES, *WORDS], 9),
     st.sampled_from([OWN, "https://x.example/\u00e9?a=1&b"]),
     st.integers(0, 255),
 )
 @example(["<a href=", "x>y</a><", "p>z"], OWN, 0)
 @example(["<style", "></style", " x></body>"], OWN, 255)
 @example(["<a href='https://x.example/own'>", "<!--", "x", "-->"], OWN, 255)
+@example(["<p>a &am", "p;b<b>&amp;lt;</b>&l", "t;c</p></body>"], OWN, 255)
+@example(["<table><td>a<td>b<table border=1><td>c<td>d</table><th>e</table>f"], OWN, 255)
+@example(["<title style=display:none>a</title>b<img style=display:none>c<head>d</head>e"], OWN, 1)
 def test_a_page_in_pieces_is_the_page(parts: list[str], forgotten: str, mask: int) -> None:
-    """However it is cut, and whichever of its pieces are the template's, the second time too."""
+    """However it is cut, and whichever of its pieces are the template's, the second time too; its
+    words are those of all of it, as it stands at each step.
+    """
     ours = frozenset(part for at, part in enumerate(parts) if mask >> at & 1)
     known: dict[str, Any] = {}
     wanted = slowly("".join(parts), forgotten)

@@ -1,13 +1,18 @@
 """The suppression list: by hand, by file, and at the moment of sending."""
 
-import csv
-import io
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from rapport_campaign.domain.suppressions import Entry, EntryError, of_channel, place_of, row_of
+from rapport_campaign.domain.suppressions import (
+    Entry,
+    EntryError,
+    has_address,
+    of_channel,
+    place_of,
+    row_of,
+)
 
 ADA, BEN = "ada@example.com", "ben@example.com"
 NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -64,6 +69,7 @@ def test_places_are_in_one_form(channel: str, address: str, place: tuple[str, st
         ({"address": ADA, "channel": "pigeon"}, "unknown_channel"),
         ({"address": ADA, "purpose": "service"}, "unknown_purpose"),
         ({"address": 7}, "no_address"),
+        ({"...": ADA}, "no_address"),
     ],
 )
 def test_a_row_that_is_no_place_says_why(row: dict[str, Any], code: str) -> None:
@@ -77,6 +83,26 @@ def test_a_row_is_read_as_others_write_it() -> None:
     assert (place.channel, place.address, place.purpose) == ("email", ADA, "all")
     assert reason == "bounced hard"
     assert row_of({"phone": "+49 170 1234567"})[0].channel == "sms"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"Email Address": ADA, "First Name": "Ada", "UNSUB_REASON": "NORMAL"}, "NORMAL"),
+        ({"status": "5.1.1", "reason": "550 no", "email": ADA, "created": "1"}, "550 no"),
+        ({"EmailAddress": ADA, "Reason": "BOUNCE", "LastUpdateTime": "2026"}, "BOUNCE"),
+        ({"address": ADA, "code": "550", "error": "No such", "created_at": "x"}, "No such"),
+        ({"EmailAddress": ADA, "SuppressionReason": "HardBounce"}, "HardBounce"),
+        ({"E-Mail": ADA, "e_mail": BEN}, None),
+    ],
+)
+def test_exports_of_others_are_read_by_their_columns(
+    row: dict[str, str], reason: str | None
+) -> None:
+    place, found = row_of(row, "promotion")
+    assert (place.address, place.purpose, found) == (ADA, "promotion", reason)
+    assert has_address(row)
+    assert not has_address(["name", "ä"])
 
 
 @pytest.mark.integration
@@ -116,65 +142,6 @@ async def test_somebody_with_another_address_is_reached_there(scenario: Any) -> 
     await scenario.topics.entered("p1")
     assert await sent_all(scenario) == {"sent": 1}
     assert [str(one["To"]) for one in scenario.mail_server.mails] == ["ada@work.example"]
-
-
-@pytest.mark.integration
-async def test_a_file_is_put_on_the_list_and_comes_out_as_it_is(scenario: Any) -> None:
-    file = (
-        "\ufeffEmail;Reason;Purpose\r\n"
-        "Ada@Example.com;bounced;all\r\n"
-        "nobody;x;all\r\n"
-        "ben@example.com;;promotion\r\n"
-        '"c@example.com";"=1+1";\r\n'
-    ).encode()
-    target = "/v1/suppressions/import"
-    answer = await scenario.client.post(target, params={"reason": "old tool"}, content=file)
-    told = answer.json()
-    assert (answer.status_code, told["rows"], told["taken"], told["refused"]) == (200, 4, 3, 1)
-    assert (told["refused_rows"][0]["row"], told["refused_rows"][0]["code"]) == (
-        2,
-        "invalid_address",
-    )
-    assert [(one["address"], one["reason"], one["purpose"]) for one in await listed(scenario)] == [
-        (ADA, "bounced", "all"),
-        (BEN, "old tool", "promotion"),
-        ("c@example.com", "=1+1", "all"),
-    ]
-    made = await scenario.client.post(
-        "/v1/suppressions/export", json={"format": "csv", "formulas": "keep"}
-    )
-    assert made.headers["content-type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(made.text)))
-    assert [one["address"] for one in rows] == [ADA, BEN, "c@example.com"]
-    again = await scenario.client.post(target, params={"reason": "x"}, content=made.text.encode())
-    assert (again.json()["rows"], again.json()["taken"]) == (3, 0)
-    lines = b'{"phone": "+49 170 1234567"}\n\n{"phone": 5}\nnot json\n'
-    answer = await scenario.client.post(
-        target, params={"reason": "x", "format": "jsonl"}, content=lines
-    )
-    assert (answer.json()["taken"], answer.json()["refused"]) == (1, 2)
-    long = b"email\n" + b"a@x.example\n" * 20_001
-    refused = await scenario.client.post(target, params={"reason": "x"}, content=long)
-    assert (refused.status_code, refused.json()["code"]) == (422, "too_many_rows")
-    pages = await scenario.client.get("/v1/suppressions", params={"limit": 2})
-    assert pages.json()["next"] is not None
-    [found] = await listed(scenario, address="ADA@example.com")
-    assert found["address"] == ADA
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/v1/suppressions/import?reason=x", 422),
-        ("/v1/suppressions/import", 422),
-        ("/v1/suppressions/import?reason=%00", 422),
-        ("/v1/suppressions/import?reason=x&format=xlsx", 422),
-    ],
-)
-async def test_a_bad_import_is_refused_in_words(scenario: Any, path: str, status: int) -> None:
-    answer = await scenario.client.post(path, content=b" \n")
-    assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
 
 
 @pytest.mark.integration

@@ -39,16 +39,17 @@ def test_who_was_served_goes_behind_the_others(served: list[tuple[str, Kind]]) -
             )
 
 
-async def running(tx: AsyncConnection, workspace: str) -> str:
+async def running(tx: AsyncConnection, workspace: str, broadcast: str | None = None) -> str:
     campaign_id = str(uuid.uuid4())
     await tx.execute(
         text(
             "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
-            "from_address, subject, html, allow_old_events, include_existing, state, created_at) "
+            "from_address, subject, html, allow_old_events, include_existing, state, created_at, "
+            "broadcast_id) "
             "VALUES (:workspace, CAST(:id AS uuid), 'n', 's', 'promotion', 'a@b.example', 's', "
-            "'h', false, false, 'running', now())"
+            "'h', false, false, 'running', now(), CAST(:broadcast AS uuid))"
         ),
-        {"workspace": workspace, "id": campaign_id},
+        {"workspace": workspace, "id": campaign_id, "broadcast": broadcast},
     )
     return campaign_id
 
@@ -110,6 +111,23 @@ async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(scena
         for _ in range(20):
             await planned(tx, LIGHT, 1, light)
             assert await senders.until(LIGHT) <= 2
+
+
+@pytest.mark.integration
+async def test_what_events_call_for_is_in_each_claim_beside_a_broadcast(scenario: Any) -> None:
+    """However much that has; what one of them leaves the other takes."""
+    async with scenario.engine.begin() as tx:
+        run = await running(tx, HEAVY, broadcast=str(uuid.uuid4()))
+        events = [await running(tx, HEAVY) for _ in range(2)]
+        for one, number in ((run, 90), (events[0], 50), (events[1], 50)):
+            await planned(tx, HEAVY, number, one)
+        senders = Senders(tx)
+        for _ in range(15):
+            found = [one.campaign_id for one in await senders.claim()]
+            assert (len(found), found.count(run) <= 3) == (BATCH, True)
+        while found != [run] * BATCH:
+            found = [one.campaign_id for one in await senders.claim()]
+        assert [one.campaign_id for one in await senders.claim()] == [run] * BATCH
 
 
 @pytest.mark.integration

@@ -25,13 +25,14 @@ from rapport_common import clock
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.outside import webhooks as rules
 from rapport_common.outside.addresses import networks
+from rapport_common.outside.delivering import LEASE
 from rapport_common.outside.posting import Poster
 from rapport_common.outside.room import EACH, OF_A_WORKSPACE
 from rapport_common.outside.signed_posts import SECRET, signed
 from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.handlers.activity import Judging
-from rapport_segment.sender import LEASE, Sender
+from rapport_segment.sender import Sender
 from rapport_segment.store.deliveries import clear
 
 if TYPE_CHECKING:

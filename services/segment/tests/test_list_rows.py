@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from services.segment.tests.judging import NOON, told
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
+from rapport_common.files.parts import Refusal
+from rapport_common.files.uploads import At
 from rapport_segment.domain.evaluate import judge_of
 from rapport_segment.domain.list_rows import ListSpec, identifiers_of, wrong_kind
 from rapport_segment.domain.naming import Refused, named
@@ -16,8 +18,7 @@ from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rolls import Roll
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.tree import Leaf
-from rapport_segment.handlers.list_files import At, ListFile
-from rapport_segment.store.list_files import Refusal
+from rapport_segment.handlers.list_files import ListFile
 
 LIST = "01a22947-d1de-7294-96aa-7a623b834ab5"
 CELLS = st.sampled_from(

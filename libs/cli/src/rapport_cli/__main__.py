@@ -29,6 +29,7 @@ from rapport_cli import (
     due,
     duplicates,
     events,
+    feeds,
     groups,
     imports,
     inbox,
@@ -37,9 +38,11 @@ from rapport_cli import (
     lists,
     loyalty,
     mail_paces,
+    mail_pools,
     mails,
     merge_rules,
     messages,
+    offers,
     opt_ins,
     outbox,
     outcome_webhooks,
@@ -50,9 +53,11 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    products,
     providers,
     quality,
     quarantine,
+    recommendations,
     replays,
     retention,
     segment_files,
@@ -102,6 +107,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(contact_rules.app, name="contact-rules")
 app.add_typer(mail_paces.app, name="mail-paces")
+app.add_typer(mail_pools.app, name="mail-pools")
 app.add_typer(suppressions.app, name="suppression")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
@@ -115,6 +121,14 @@ app.add_typer(messages.app, name="message")
 app.add_typer(templates.app, name="template")
 app.add_typer(snippets.app, name="snippet")
 app.add_typer(coupons.app, name="coupon-pool")
+app.add_typer(feeds.app, name="feed")
+app.add_typer(feeds.hosts, name="feed-hosts")
+app.add_typer(products.app, name="product")
+app.add_typer(recommendations.app, name="recommendation")
+app.add_typer(recommendations.own, name="recommender")
+app.add_typer(offers.app, name="offer")
+app.add_typer(offers.guards, name="price-guards")
+messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")

@@ -103,17 +103,34 @@ def history(
 
 
 @app.command("dry-run")
-def dry_run(ctx: typer.Context, broadcast_id: BroadcastId, *, as_json: show.AsJson = False) -> None:
-    """Find out who would get it now and who would not, and why; nothing is sent."""
+def dry_run(
+    ctx: typer.Context,
+    broadcast_id: BroadcastId,
+    *,
+    render: Annotated[
+        bool, typer.Option(help="Make each message, to know of whom that fails; it takes longer.")
+    ] = True,
+    as_json: show.AsJson = False,
+) -> None:
+    """Find out who would get it now, when, and who would not, and why; nothing is sent."""
     api = show.session(ctx).api("campaign")
-    job = api.post(f"{_path(broadcast_id)}/dry-runs")
+    query = "" if render else "?render=false"
+    job = api.post(f"{_path(broadcast_id)}/dry-runs{query}")
     found = jobs.watch(api, job["id"], quiet=as_json)
     if as_json:
         show.data(found)
         return
-    for outcome, reasons in (found.get("report") or {}).items():
+    report = dict(found.get("report") or {})
+    run = report.pop("run", {})
+    for outcome, reasons in report.items():
         for reason, number in reasons.items():
             show.line(f"{number:>9}  {outcome}{f': {reason}' if reason else ''}")
+    if run.get("first_at"):
+        show.line(f"from {run['first_at']} to {run['last_at']}, at the earliest")
+    if run.get("not_begun"):
+        show.line(f"It would not be begun: {run['not_begun']}")
+    if not run.get("rendered", True):
+        show.note("No message was made, so those of whom that fails are among those who get it.")
     show.note(f"Who is what: rapport broadcast people {broadcast_id} {found['id']}")
 
 
@@ -123,7 +140,7 @@ def people(
     broadcast_id: BroadcastId,
     job_id: Annotated[str, typer.Argument(help="The dry run's, as `dry-run` prints it.")],
     *,
-    outcome: Annotated[str | None, typer.Option(help="gets, waits or never.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="gets, waits, never or fails.")] = None,
     reason: Annotated[str | None, typer.Option(help="Such as `no consent`.")] = None,
     profile_id: Annotated[str | None, typer.Option(help="Of this person only.")] = None,
     limit: show.Limit = 100,

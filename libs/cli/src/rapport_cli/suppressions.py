@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import jobs, show
 from rapport_cli.errors import CliError
 from rapport_cli.whole_files import format_of, whole
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 app = typer.Typer(help="Addresses that nothing is sent to.", no_args_is_help=True)
 PATH = "/v1/suppressions"
-PIECE_BYTES = 1024 * 1024
-PIECE_LINES = 10_000
-"""Of a file that are sent at a time: the API takes twice as much."""
-
 COLUMNS = ["address", "channel", "purpose", "reason", "actor", "at"]
 Addresses = Annotated[list[str], typer.Argument(help="One or more, 500 at most.")]
 Channel = Annotated[str, typer.Option(help="email, sms, …; all: whatever leads there.")]
@@ -74,31 +68,47 @@ def remove(
 @app.command("import")
 def import_file(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV with a header, or JSON Lines (.jsonl).")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with a header, JSON Lines, or .txt; .gz is unpacked.")
+    ],
     *,
     reason: Annotated[str, typer.Option(help="Of rows that have none of their own.")],
+    purpose: Annotated[str, typer.Option(help="Of rows that have none: all, promotion.")] = "all",
+    encoding: Annotated[str | None, typer.Option(help="Of CSV, such as windows-1252.")] = None,
+    wait: Annotated[bool, typer.Option(help="Until all of it is on the list.")] = True,
     as_json: show.AsJson = False,
 ) -> None:
-    """Put what a file has on the list. Exit code 1 when a row was refused."""
+    """Put what a file has on the list. Exit code 1 when a row was refused: see `refused`."""
     if not file.is_file() or not os.access(file, os.R_OK):
         raise CliError("bad_file", f"{file} is no file that can be read. Give the path of one.")
-    is_lines = {"jsonl", "ndjson"} & set(file.name.lower().split("."))
-    query = {"reason": reason, "format": "jsonl" if is_lines else "csv"}
+    endings = set(file.name.lower().split(".")[1:])
+    form = "jsonl" if {"jsonl", "ndjson"} & endings else "lines" if "txt" in endings else "csv"
+    query = {"reason": reason, "purpose": purpose, "format": form, "encoding": encoding}
+    given = {name: one for name, one in query.items() if one is not None}
     api = show.session(ctx).api("campaign")
-    total: dict[str, Any] = {"rows": 0, "taken": 0, "refused": 0, "refused_rows": []}
-    for piece in pieces(file.read_bytes(), headed=not is_lines):
-        answer = api.send(f"{PATH}/import", piece, query)
-        refused = [{**one, "row": one["row"] + total["rows"]} for one in answer["refused_rows"]]
-        total["refused_rows"] += refused
-        for name in ("rows", "taken", "refused"):
-            total[name] += answer[name]
-    if as_json:
-        show.data(total)
+    job = api.send(f"{PATH}/imports", file.read_bytes(), given)
+    if wait:
+        jobs.end(jobs.follow(api, job["id"], quiet=as_json), as_json=as_json)
+    elif as_json:
+        show.data(job)
     else:
-        show.line(f"{total['taken']} of {total['rows']} are new on the list.")
-        show.rows(total["refused_rows"], ["row", "code", "reason"])
-    if total["refused"]:
-        raise typer.Exit(1)
+        again = f"rapport job show --service campaign {job['id']}"
+        show.line(f"Import {job['id']} has begun; `{again}` shows how far it is.")
+
+
+@app.command()
+def refused(
+    ctx: typer.Context,
+    job: Annotated[str, typer.Argument(help="The import's id.")],
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the rows of a file that were not taken, by their lines."""
+    path = f"{PATH}/imports/{quote(job, safe='')}/refused"
+    answer = show.session(ctx).api("campaign").get(path, limit=limit, cursor=cursor)
+    show.page(answer, ["line", "code", "reason"], empty="All were taken.", as_json=as_json)
 
 
 @app.command()
@@ -120,26 +130,6 @@ def export(
     with whole(file, as_json=as_json) as part, part.open("wb") as out:
         for piece in api.download(f"{PATH}/export", body):
             out.write(piece)
-
-
-def pieces(
-    content: bytes, *, headed: bool, size: int = PIECE_BYTES, most: int = PIECE_LINES
-) -> Iterator[bytes]:
-    """Yield a file in pieces of whole lines, each with its header: at most so many bytes and lines.
-
-    A cell with a line end in it may be cut: its two rows are refused, and told. Few lists have any.
-    """
-    lines = content.splitlines(keepends=True)
-    header, lines = (lines[:1], lines[1:]) if headed else ([], lines)
-    piece: list[bytes] = []
-    held = 0
-    for line in lines:
-        if piece and (held + len(line) > size or len(piece) == most):
-            yield b"".join(header + piece)
-            piece, held = [], 0
-        piece.append(line)
-        held += len(line)
-    yield b"".join(header + piece)
 
 
 def _body(addresses: list[str], channel: str, reason: str) -> dict[str, Any]:

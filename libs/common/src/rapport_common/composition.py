@@ -195,7 +195,11 @@ class ServiceProcess:
         """Add the ledger's route, and the worker that checks the equations of its own schema."""
         add_routes(self.ops, ledger_routes(self.api_engine, model, counts))
         if equations is not None:
-            self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
+            self.balance(equations)
+
+    def balance(self, equations: Equations) -> None:
+        """Add the worker that checks the equations of the service's own schema."""
+        self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
 
     def jobs(
         self,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 
-def main(service: str, root: Path) -> None:
+def main(service: str, root: Path, first: str = "") -> None:
     """Parse the arguments and do what they say; `root` is the service's folder.
 
     `run` is the coroutine function of this name in the service's `app`; `--only` stands before
-    the setting `RAPPORT_ROLE`, for this process and those that it starts.
+    the setting `RAPPORT_ROLE`, for this process and those that it starts. `first` names a module
+    whose `begin` is called before anything else is there, and `run` is given what it gives.
     """
     parser = argparse.ArgumentParser(prog=f"rapport_{service}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -26,8 +27,9 @@ def main(service: str, root: Path) -> None:
     else:
         if arguments.only:
             os.environ["RAPPORT_ROLE"] = arguments.only
+        given = (_imported(first).begin(),) if first else ()
         app = _imported(f"rapport_{service}.app")
-        _imported("rapport_common.runtime").run(app.run())
+        _imported("rapport_common.runtime").run(app.run(*given))
 
 
 def _imported(name: str) -> Any:

@@ -1,18 +1,18 @@
 """The composition root of campaign."""
 
-from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
-from rapport_campaign.api import listeners, routers
-from rapport_campaign.api.models import CampaignLedger
-from rapport_campaign.background import announce, background
+from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
-from rapport_campaign.handlers.ledger import counts, equations
+from rapport_campaign.handlers.dry_runs import Looking
+from rapport_campaign.handlers.ledger import equations
+from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.work import Works
+from rapport_campaign.handlers.work import PUT_AWAY, Works
+from rapport_campaign.nursery import Nursery
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
 from rapport_campaign.settings import Settings
@@ -26,12 +26,12 @@ from rapport_common.settings import key_bytes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def run() -> None:
-    """Do what the role of this process is, until a signal."""
+async def run(nursery: Nursery | None = None) -> None:
+    """Do what the role of this process is, until a signal; renderers come from the `nursery`."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    office, count = settings.office(), 1 + settings.sender_lanes
-    renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
+    office, count = settings.office(), 2 + settings.sender_lanes
+    renderers = [Renderer(office, settings.render_seconds, nursery=nursery) for _ in range(count)]
     try:
         await process.run(assemble(process, settings, renderers))
     finally:
@@ -40,19 +40,23 @@ async def run() -> None:
 
 
 def assemble(process: ServiceProcess, settings: Settings, renderers: list[Renderer]) -> FastAPI:
-    """Add the workers, and put the API together; it has the first renderer, senders the others."""
-    reader, *lanes = renderers
+    """Add the workers, and put the API together. Its renderer, that of dry runs, senders' ones."""
+    reader, looker, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
-    listening = listeners(publisher, key, reader.office, settings.scanner_seconds)
-    topics = subscriptions(listening[2], settings.opt_ins_per_hour, settings.restored_at)
+    opt_ins = OptIns(publisher, key, reader.office)
+    topics = subscriptions(opt_ins, settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    works = Works(process.engine, restored_at=settings.restored_at).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    looking = Looking(looker, settings.sender_batch, settings.service_from)
+    works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
+    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
     carriers = Carriers.of(settings)
-    process.workers += background(process.engine, publisher, lanes, carriers, settings)
-    announce(process, settings)
+    background(process, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)
-    process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
-    process.routers += routers(process.api_engine, listening, reader, carriers, settings)
+    process.balance(equations)
+    if settings.serves:
+        # Routes, their models and pages are a tenth of a worker's memory, which needs none.
+        from rapport_campaign import api  # noqa: PLC0415
+
+        api.serve(process, publisher, reader, carriers, settings, consumer=consumer.store)
     return process.api()

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from rapport_campaign.announcer import Announcer
 from rapport_campaign.domains import Looker
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.conducting import Conductor
 from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.inquiring import Inquirer
 from rapport_campaign.handlers.mail_paces import Paces
+from rapport_campaign.handlers.mail_pools import Pools
 from rapport_campaign.handlers.providers import Keeper
+from rapport_campaign.handlers.ranking import Ranker
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.upkeep import Upkeep
 from rapport_campaign.intake import intakes
@@ -20,31 +21,32 @@ from rapport_campaign.settings import Settings
 from rapport_common.composition import ServiceProcess
 from rapport_common.outside.posting import Poster
 from rapport_common.publisher import Publisher
-from rapport_common.runtime import Worker
-
-
-def announce(process: ServiceProcess, settings: Settings) -> None:
-    """The worker that posts to webhooks, with connections of its own: nobody waits for it."""
-    poster = Poster(settings.own_networks())
-    announcer = Announcer(process.pool("webhooks", 3), poster, settings.webhook_keys())
-    process.watch(announcer, lambda: announcer.last_sign)
 
 
 def background(
-    engine: AsyncEngine,
+    process: ServiceProcess,
     publisher: Publisher,
     lanes: Sequence[Renderer],
     carriers: Carriers,
     settings: Settings,
-) -> list[Worker]:
-    """The workers; each of `lanes` renders for one lane of the sender, `carriers` carry for all."""
+) -> None:
+    """Add the workers; each of `lanes` renders for one lane of the sender, `carriers` carry for
+    all. Who posts to webhooks has connections of its own: nobody waits for it.
+    """
+    engine = process.engine
     paces = Paces(settings.service_from)
-    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces)
-    return [
+    pools = Pools(settings.mail_pools(), settings.service_from)
+    dispatcher = Dispatcher(publisher, settings.limits(), settings.restored_at, paces, pools)
+    process.workers += [
         Sender(engine, dispatcher, lanes, carriers, settings),
         Keeper(engine, carriers),
+        Inquirer(engine, carriers, publisher),
         Upkeep(engine),
         Looker(engine, means_of(settings)),
         Conductor(engine, settings.restored_at),
+        Ranker(engine, settings.recommender_keys()),
         *intakes(engine, publisher, settings),
     ]
+    poster = Poster(settings.own_networks())
+    announcer = Announcer(process.pool("webhooks", 3), poster, settings.webhook_keys())
+    process.watch(announcer, lambda: announcer.last_sign)

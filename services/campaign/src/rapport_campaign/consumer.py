@@ -12,6 +12,7 @@ from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.membership import on_membership
 from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.opt_ins import OptIns
+from rapport_campaign.handlers.products import take_in
 from rapport_campaign.handlers.requests import on_requests
 from rapport_common.events.topics import (
     CONSENT_NEEDS,
@@ -32,7 +33,7 @@ def subscriptions(
     """
     asking = Asking(opt_ins, most_asked, restored_at)
     return [
-        Subscription(PROFILE_ACTIVITY, _on_activity(asking)),
+        Subscription(PROFILE_ACTIVITY, _on_activity(asking, opt_ins.event_key)),
         Subscription(SEGMENT_MEMBERSHIP, partial(on_membership, restored_at=restored_at)),
         Subscription(SEGMENT_DEFINITION, on_definition),
         Subscription(CONSENT_NEEDS, on_needs),
@@ -40,8 +41,9 @@ def subscriptions(
     ]
 
 
-def _on_activity(asking: Asking) -> Handler:
+def _on_activity(asking: Asking, key: bytes) -> Handler:
     async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
         await asking.ask(tx, await on_activity(batch, tx))
+        await take_in(tx, batch, key)
 
     return handle

@@ -78,6 +78,16 @@ BROADCAST_LATE = Gauge(
     "rapport_broadcast_late_seconds",
     "For so long the broadcast that is due longest has not been begun; 0 when none is.",
 )
+POOL_MAILS = Counter(
+    "rapport_mail_pool_mails_total",
+    "Mails that a pool of mail servers was given, by what came of it.",
+    ["pool", "result"],
+)
+POOL_AWAY = Gauge(
+    "rapport_mail_pool_unreachable",
+    "1 while none of a pool's mail servers can be talked to: its mails wait, and no others.",
+    ["pool"],
+)
 PACED = Counter(
     "rapport_mails_paced_total",
     "Times a mail had to wait: for the pace of where it goes (to), for a warm-up (from).",
@@ -119,7 +129,65 @@ WEBHOOKS_OFF = Gauge(
     "rapport_campaign_webhooks_off",
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
+PRODUCT_EVENTS = Counter(
+    "rapport_product_events_total", "Events that speak of products, kept once each.", ["kind"]
+)
+RECOMMENDED = Counter(
+    "rapport_recommended_total", "Products recommended in messages, by why.", ["reason"]
+)
+RANKING_DURATION = Histogram(
+    "rapport_recommendation_ranking_seconds",
+    "Time to work out what is bought most and together in a workspace.",
+    buckets=(*LATENCY_BUCKETS, 30, 60),
+)
+RECOMMENDER_ANSWERS = Counter(
+    "rapport_recommender_answers_total",
+    "Questions to recommenders of workspaces, by what came of them.",
+    ["result"],
+)
+OFFER_PRICES = Counter(
+    "rapport_offer_prices_total",
+    "Prices that were said, by offer and rule (empty: the list price); rare ones are other.",
+    ["offer", "rule"],
+)
+OFFER_CLAMPS = Counter(
+    "rapport_offer_clamps_total",
+    "Prices that a guard rail has changed, by offer and rule.",
+    ["offer", "rule"],
+)
+FEEDS = Counter(
+    "rapport_feed_answers_total",
+    "Times a data feed was asked, by the feed (of so many, the rest are `other`) and what came.",
+    ["feed", "result"],
+)
+FEED_DURATION = Histogram(
+    "rapport_feed_duration_seconds",
+    "Time until a data feed has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+FEED_ENDS = Counter(
+    "rapport_feed_messages_total",
+    "Messages that show data feeds: with answers, with fall-backs, waiting, or without an answer.",
+    ["end"],
+)
+MOST_FEEDS = 50
+_feeds: set[str] = set()
 
+for _kind in ("viewed", "ordered", "returned"):
+    PRODUCT_EVENTS.labels(_kind)
+
+
+def feed_asked(workspace: str, name: str, result: str, seconds: float) -> None:
+    """Count a question to a feed; of so many feeds, the first of this process, by their names."""
+    feed = f"{workspace}/{name}"
+    if len(_feeds) < MOST_FEEDS:
+        _feeds.add(feed)
+    FEEDS.labels(feed if feed in _feeds else "other", result).inc()
+    FEED_DURATION.observe(seconds)
+
+
+for _end in ("answered", "fallback", "waiting", "lost"):
+    FEED_ENDS.labels(_end)
 for _lane in ("to", "from"):
     PACED.labels(_lane)
 for _run in ("planning", "sending", "paused"):

@@ -19,6 +19,7 @@ import msgspec
 
 from rapport_campaign import render
 from rapport_campaign.domain.model import Campaign
+from rapport_campaign.nursery import Child, Nursery
 from rapport_campaign.render.authoring import Draft, Made, Piecework
 from rapport_campaign.render.compose import Job, Mail, Office
 from rapport_campaign.render.preview import Sight, View
@@ -57,13 +58,15 @@ class Renderer:
     """One such process, started when it is first needed and again when it had to be ended.
 
     One job may take `seconds` of processor time. A process that is silent for `patience` seconds
-    is ended: it is frozen, or in a call that can't be interrupted.
+    is ended: it is frozen, or in a call that can't be interrupted. It comes from the `nursery`, if
+    there is one.
     """
 
     office: Office
     seconds: float
     patience: float = 30.0
-    _process: asyncio.subprocess.Process | None = None
+    nursery: Nursery | None = None
+    _process: asyncio.subprocess.Process | Child | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def compose(
@@ -150,16 +153,10 @@ class Renderer:
                 frame = await _read(process.stdout)
             answers += ANSWERS.decode(frame)
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    async def _started(self) -> asyncio.subprocess.Process | Child:
         if self._process is None or self._process.returncode is not None:
-            self._process = process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                render.__name__,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+            born = await self.nursery.child() if self.nursery is not None else None
+            self._process = process = born or await _program()
             if process.stdin is not None and process.stdout is not None:
                 async with asyncio.timeout(START_SECONDS):
                     await _write(process.stdin, msgspec.json.encode(self.office))
@@ -172,7 +169,18 @@ class Renderer:
             await _end(process)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _program() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        render.__name__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def _end(process: asyncio.subprocess.Process | Child) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
@@ -208,6 +216,7 @@ def _batch(jobs: Sequence[Job], now: datetime, seconds: float) -> Batch:
                 job.content,
                 job.language,
                 job.coupon,
+                dict(job.data),
             )
         )
     return Batch(seconds, now, campaigns=sent, tasks=tasks)

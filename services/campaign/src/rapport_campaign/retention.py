@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rapport_campaign.handlers.products import EVENTS_KEPT
 from rapport_campaign.settings import Settings
 from rapport_campaign.store import keeping, posts
 from rapport_campaign.store.contacts import LONGEST_KEPT
@@ -21,6 +22,11 @@ FILES_KEPT = timedelta(days=7)
 ANSWERS_KEPT = timedelta(days=7)
 """What dry runs have found."""
 
+FEEDS_KEPT = timedelta(days=90)
+"""Answers of data feeds that are asked once for each run."""
+INQUIRIES_KEPT = timedelta(days=30)
+"""What providers are asked about: none knows longer."""
+
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
@@ -34,6 +40,8 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Retention("inbox_item", "expires_at", UNSEEN_KEPT),
         Retention("task", "expires_at", TASKS_KEPT),
+        Retention("suppression_refusal", "at", timedelta(days=settings.job_retention_days)),
+        Retention("suppression_part", "at", FILES_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
         Retention(
             "webhook_post",
@@ -42,5 +50,9 @@ def retentions(settings: Settings) -> list[Retention]:
             posts.clear,
         ),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
+        Retention("feed_answer", "fetched_at", FEEDS_KEPT),
+        Retention("product_event", "at", EVENTS_KEPT),
+        Retention("dry_run", "at", ANSWERS_KEPT),
+        Retention("inquiry", "at", INQUIRIES_KEPT),
         KEPT,
     ]

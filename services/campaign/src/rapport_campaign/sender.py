@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,10 +22,12 @@ from rapport_campaign.domain.tasks import TASKS
 from rapport_campaign.handlers import parcels
 from rapport_campaign.handlers.carrying import Carried, Carriers
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.handlers.feeding import Feeds, feeds_of
 from rapport_campaign.handlers.handing_over import NOT_TRIED, HandOver
 from rapport_campaign.handlers.outcomes import Marks
-from rapport_campaign.handlers.outlets import Mouth, outlets_of
+from rapport_campaign.handlers.outlets import Away, Mouth, outlets_of
 from rapport_campaign.handlers.outlets import away as unreachable
+from rapport_campaign.handlers.recommenders import Filling, Means
 from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.journal import Entry, Journal, Page
 from rapport_campaign.render.compose import Job, Mail
@@ -88,17 +90,23 @@ class Sender:
             connections=settings.sender_connections,
         )
         self._signer = Signer(settings.secret_keys())
-        self._marks = Marks(key_bytes(settings.link_key))
+        self.feeds = feeds_of(engine, settings)
+        self._filling = Filling(Means(engine, carriers.http, settings.recommender_keys()))
+        self._link_key = key_bytes(settings.link_key)
+        self._marks = Marks(self._link_key)
         self._known_links: set[tuple[str, str]] = set()
         self._nothing_until = float("-inf")
         self._journal = Journal(settings.journal_folder)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is being handed over then is finished first."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._settings.sender_lanes):
-                group.create_task(self._lane(number, stop))
-            group.create_task(self._expire(stop))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.sender_lanes):
+                    group.create_task(self._lane(number, stop))
+                group.create_task(self._expire(stop))
+        finally:
+            await self.feeds.close()
 
     async def _lane(self, number: int, stop: asyncio.Event) -> None:
         lane = Lane(
@@ -135,26 +143,28 @@ class Sender:
         claimed_at = time.monotonic()
         with ExitStack() as kept:
             async with self._engine.begin() as tx:
-                batch, marked = await self._claim(tx, mails=away is None)
+                batch, marked = await self._claim(tx, away)
                 # Before the commit: of what is marked there is a page, whenever we are killed.
                 page = kept.enter_context(self._journal.batch(batch.token, _entries(batch)))
             self._marks.committed(marked)
-            if away is not None and not batch.jobs:
-                raise away
+            if away.error is not None and not batch.jobs:
+                raise away.error
             if not batch.jobs:
                 return batch.settled > 0
             metrics.IN_FLIGHT.inc(len(batch.jobs))
             try:
-                await self._carry_out(batch, _Way(lane, page, claimed_at), stop)
+                await self._carry_all(batch, _Way(lane, page, claimed_at), stop)
             finally:
                 metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
 
-    async def _claim(self, tx: AsyncConnection, *, mails: bool) -> tuple[Batch, set[str]]:
+    async def _claim(self, tx: AsyncConnection, away: Away) -> tuple[Batch, set[str]]:
         """A batch, and the workspaces whose mark is new."""
         token = str(uuid.uuid4())
         size = self._settings.sender_batch
-        batch = await self._dispatcher.claim(tx, size, token, mails=mails)
+        batch = await self._dispatcher.claim(
+            tx, size, token, mails=away.error is None, gone=away.pools
+        )
         workspaces = {job.claimed.workspace for job in batch.jobs}
         await self._signer.learn(tx, workspaces)
         return batch, await self._marks.add(tx, workspaces)
@@ -171,25 +181,54 @@ class Sender:
         self._nothing_until = float("-inf") if found else now + POLL_SECONDS
         return found
 
+    async def _carry_all(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
+        """What shows data feeds goes after what shows none, which never waits for them."""
+        showing = Feeds.showing(batch.jobs)
+        if not showing:
+            await self._carry_out(batch, way, stop)
+            return
+        keys = {one.claimed.key for one in showing}
+        plain = [one for one in batch.jobs if one.claimed.key not in keys]
+        wanting = await self.feeds.begin(showing)
+        ready: list[Job] = []
+        results = [Result(job, NOT_TRIED, clock.now()) for job in showing]
+        try:
+            if plain:
+                await self._carry_out(replace(batch, jobs=plain), way, stop)
+            if wanting is not None:
+                ready, results = await self.feeds.collect(wanting)
+        finally:
+            # Whatever has happened: nothing of it was begun.
+            if results:
+                until = way.claimed_at + self._settings.lease_seconds
+                await self._record(batch.token, results, until)
+        if ready:
+            await self._carry_out(replace(batch, jobs=ready), way, stop)
+
     async def _carry_out(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
         lane, claimed_at = way.lane, way.claimed_at
         results: list[Result] = []
         said: list[tuple[Job, Spoken]] = []
         lease_ends = claimed_at + self._settings.lease_seconds
         render, begin = moments(self._settings.lease_seconds, self._settings.smtp_timeout)
+        batch = replace(batch, jobs=await self._filling.filled(batch.jobs, results))
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results, said)
-        hand_over = HandOver(claimed_at + begin, stop, mails, results, way.page)
+        begins = claimed_at + begin
+        hand_over = HandOver(begins, stop, mails, results, way.page, pool_of=self._pool_of)
         # A body is begun one time-out after its mail at the latest, and answered in another one.
         until = claimed_at + begin + self._settings.smtp_timeout
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             await hand_over.to(lane.mouths, until)
         hand_over.give_back()
-        for takers, some in parcels.ready(said, results).items():
+        for takers, some in parcels.ready(said, results, self._link_key).items():
             await self._carry(takers, some, results, way.page)
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
             raise UnreachableError(hand_over.unreachable)
+
+    def _pool_of(self, job: Job) -> str:
+        return self._dispatcher.pools.of(job.claimed.workspace, job.campaign)
 
     async def _carry(
         self,
@@ -202,25 +241,29 @@ class Sender:
 
         It raises nothing for a database that is away: what else the batch came to would be lost.
         """
+        going: list[parcels.Going] = []
+        waiting: list[Result] = []
+        is_ours = group[1] == INBOX or group[1] in TASKS
         try:
             async with self._engine.begin() as tx:
-                if group[1] == INBOX or group[1] in TASKS:
+                if is_ours:
                     for job, _ in some:
                         page.begin(job.claimed.key)
                     await parcels.keep(tx, group, some)
-                    admission = None
                 else:
                     admission = await self._carriers.admit(tx, *group, len(some))
+                    going = parcels.assigned(some, admission, waiting)
+                    await self._carriers.noting(tx, [one[1:] for one in going])
         except Exception as error:
             if not is_retriable(error):
                 raise
             log.warning("messages not carried, they are given back", error=error)
             results += [Result(job, NOT_TRIED, clock.now()) for job, _ in some]
             return
-        if admission is None:
+        if is_ours:
             results += [Result(job, Outcome("sent"), clock.now()) for job, _ in some]
             return
-        going = parcels.assigned(some, admission, results)
+        results += waiting
         for job, _, _ in going:
             page.begin(job.claimed.key)
         carried = await asyncio.gather(
@@ -329,6 +372,7 @@ class Sender:
                     metrics.COUPONS_LOW.set(await coupons.low(tx))
                 async with self._engine.begin() as tx:
                     await self._signer.seal_anew(tx)
+                    await self.feeds.look(tx)
                 await self._let_go()
                 if expired:
                     log.error("sends became uncertain", count=expired)

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from rapport_campaign.domain.delivery import Limits
-from rapport_campaign.domain.mail_servers import MailServer, mail_servers
+from rapport_campaign.domain.feeds import FeedKeys
+from rapport_campaign.domain.mail_servers import DEFAULT_POOL, MailServer, mail_servers
 from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
+from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.domain.resolvers import servers
 from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
@@ -31,8 +33,8 @@ class Settings(ProxiedSettings):
     )
     webhook_networks: str = Field(
         default="",
-        description="Private networks (CIDR, comma separated) that providers and webhooks may be "
-        "in; else none.",
+        description="Private networks (CIDR, comma separated) that providers, webhooks and data "
+        "feeds may be in; else none.",
     )
     webhook_retention_days: int = Field(
         default=7, ge=1, le=90, description="Of posts to webhooks that were taken or given up."
@@ -57,7 +59,8 @@ class Settings(ProxiedSettings):
     smtp_servers: SecretStr = Field(
         default=SecretStr(""),
         description="Several mail servers in place of the one above, blanks between them: "
-        "smtp+starttls://user:password@host:port?connections=2&pace=50 (also smtp, smtps).",
+        "smtp+starttls://user:password@host:port?connections=2&pace=50 (also smtp, smtps); name= "
+        "before one begins a pool of that name.",
     )
     smtp_hostname: str = Field(default="", description="Our name in EHLO; of the sender if empty.")
     smtp_timeout: float = Field(default=30, gt=0, le=300, description="Seconds for one mail.")
@@ -190,17 +193,23 @@ class Settings(ProxiedSettings):
         return frozenset(one for one in (self.bounce_domain, self.reply_domain) if one)
 
     def mail_servers(self) -> list[MailServer]:
-        """Who mails are handed to: those listed, else the one."""
+        """Who mails are handed to: those listed; if none is in the pool `default`, the one is."""
+        listed = mail_servers(self.smtp_servers.get_secret_value())
+        if any(one.pool == DEFAULT_POOL for one in listed):
+            return listed
         password = self.smtp_password
-        return mail_servers(self.smtp_servers.get_secret_value()) or [
-            MailServer(
-                host=self.smtp_host,
-                port=self.smtp_port,
-                tls=self.smtp_tls,
-                username=self.smtp_username,
-                password=password.get_secret_value() if password else None,
-            )
-        ]
+        usual = MailServer(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            tls=self.smtp_tls,
+            username=self.smtp_username,
+            password=password.get_secret_value() if password else None,
+        )
+        return [usual, *listed]
+
+    def mail_pools(self) -> list[str]:
+        """The names of the pools of mail servers."""
+        return list(dict.fromkeys(one.pool for one in self.mail_servers()))
 
     @property
     def journal_folder(self) -> Path:
@@ -219,6 +228,14 @@ class Settings(ProxiedSettings):
     def webhook_keys(self) -> WebhookKeys:
         """The keys under which secrets of webhooks are kept."""
         return WebhookKeys.read(self.signing_keys.get_secret_value())
+
+    def feed_keys(self) -> FeedKeys:
+        """The keys under which secret headers of data feeds are kept."""
+        return FeedKeys.read(self.signing_keys.get_secret_value())
+
+    def recommender_keys(self) -> RecommenderKeys:
+        """The keys under which secrets of recommenders are kept."""
+        return RecommenderKeys.read(self.signing_keys.get_secret_value())
 
     def own_networks(self) -> list[Network]:
         """The private networks that may be spoken to."""

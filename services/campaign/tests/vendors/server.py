@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from rapport_common import clock
 
 
 @dataclass
@@ -64,11 +67,26 @@ class Mood:
     times: int = 1
 
 
+@dataclass
+class Record:
+    """A message that a provider has taken, as it tells of it later; `reference` is the sender's."""
+
+    number: int
+    address: str
+    text: str
+    at: datetime
+    reference: str = ""
+    failed: bool = False
+
+    def id_at(self, vendor: str) -> str:
+        return f"{vendor}-{self.number}"
+
+
 class Vendor(ABC):
     """A provider: checks who asks, keeps what it takes, and has the moods that a test sets.
 
-    `taken`: by the address, in their order. `code`: what it refuses the next messages with, in its
-    own words.
+    `taken`: by the address, in their order; `records` are what it tells of them to who asks.
+    `code`: what it refuses the next messages with, in its own words.
     """
 
     name: str
@@ -79,6 +97,7 @@ class Vendor(ABC):
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []
+        self.records: list[Record] = []
         self.asked: list[Asked] = []
         self.moods: deque[Mood] = deque()
         self.code: str | None = None
@@ -110,7 +129,8 @@ class Vendor(ABC):
     def take(self, address: str, text: str) -> str:
         """Keep a message; its id."""
         self.taken.append((address, text))
-        return f"{self.name}-{len(self.taken)}"
+        self.records.append(Record(len(self.taken), address, text, clock.now()))
+        return self.records[-1].id_at(self.name)
 
     def is_message(self, asked: Asked) -> bool:
         """Whether a request is one for which moods are."""

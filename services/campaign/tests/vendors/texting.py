@@ -3,11 +3,16 @@
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any
 from urllib.parse import quote
 
-from services.campaign.tests.vendors.server import Answer, Asked, Vendor, said
+from services.campaign.tests.vendors.server import Answer, Asked, Record, Vendor, said
 from typing_extensions import override
+
+from rapport_common import clock
 
 SID = "AC" + "0" * 32
 
@@ -34,8 +39,22 @@ class Twilio(Vendor):
             return said(200, {"sid": SID, "status": "active"})
         if asked.path != f"/2010-04-01/Accounts/{SID}/Messages.json":
             return said(404, {"code": 20404, "message": "not found", "status": 404})
+        if asked.method == "GET":
+            assert asked.query["DateSent>"] <= f"{clock.now():%Y-%m-%d}"
+            return said(200, {"messages": [*map(self._listed, reversed(self.records))]})
         given = self.take(asked.form["To"], asked.form["Body"])
         return said(201, {"sid": given, "status": "queued", "num_segments": "1", "price": None})
+
+    def _listed(self, one: Record) -> dict[str, Any]:
+        return {
+            "sid": one.id_at(self.name),
+            "body": one.text,
+            "direction": "outbound-api",
+            "to": one.address,
+            "date_created": format_datetime(one.at),
+            "status": "undelivered" if one.failed else "sent",
+            "error_code": 30005 if one.failed else None,
+        }
 
     @override
     def refusal(self, code: str) -> Answer:
@@ -62,10 +81,27 @@ class Aliyun(Vendor):
         if asked.headers["x-acs-action"] == "QuerySmsSign":
             return said(200, {"Code": "OK", "SignStatus": 1})
         query = asked.query
+        if asked.headers["x-acs-action"] == "QuerySendDetails":
+            return self._details(query)
         assert asked.headers["x-acs-action"] == "SendSms"
         assert query["SignName"] == "商店"
         given = self.take(query["PhoneNumbers"], query["TemplateParam"])
+        self.records[-1].reference = query["OutId"]
         return said(200, {"Code": "OK", "Message": "OK", "BizId": given, "RequestId": "r"})
+
+    @override
+    def is_message(self, asked: Asked) -> bool:
+        return asked.headers.get("x-acs-action") == "SendSms"
+
+    def _details(self, query: Mapping[str, str]) -> Answer:
+        assert query["PhoneNumber"] == "13800138000"
+        china = timezone(timedelta(hours=8))
+        details = [
+            {"OutId": one.reference, "SendStatus": 2 if one.failed else 3, "ErrCode": "UNKNOWN"}
+            for one in self.records
+            if f"{one.at.astimezone(china):%Y%m%d}" == query["SendDate"]
+        ]
+        return said(200, {"Code": "OK", "SmsSendDetailDTOs": {"SmsSendDetailDTO": details}})
 
     @staticmethod
     def _is_signed(asked: Asked) -> bool:
@@ -122,9 +158,31 @@ class Tencent(Vendor):
         if asked.headers["x-tc-action"] == "DescribeSmsSignList":
             return said(200, {"Response": {"DescribeSignListStatusSet": [], "RequestId": "r"}})
         wanted = asked.json
+        if asked.headers["x-tc-action"] == "PullSmsSendStatusByPhoneNumber":
+            return self._pulled(wanted)
         assert (wanted["SmsSdkAppId"], wanted["SignName"]) == ("1400006666", "商店")
         given = self.take(wanted["PhoneNumberSet"][0], wanted["TemplateParamSet"][0])
+        self.records[-1].reference = wanted["SessionContext"]
         return self._status({"SerialNo": given, "Code": "Ok", "Message": "send success"})
+
+    @override
+    def is_message(self, asked: Asked) -> bool:
+        return asked.headers.get("x-tc-action") == "SendSms"
+
+    def _pulled(self, wanted: Mapping[str, Any]) -> Answer:
+        assert wanted["SmsSdkAppId"] == "1400006666"
+        listed = [
+            {
+                "SerialNo": one.id_at(self.name),
+                "SessionContext": one.reference,
+                "ReportStatus": "FAIL" if one.failed else "SUCCESS",
+                "Description": "DELIVRD",
+            }
+            for one in self.records
+            if wanted["BeginTime"] <= one.at.timestamp() <= wanted["EndTime"]
+            and one.address == wanted["PhoneNumber"]
+        ]
+        return said(200, {"Response": {"PullSmsSendStatusSet": listed, "RequestId": "r"}})
 
     @staticmethod
     def _is_signed(asked: Asked) -> bool:

@@ -1,25 +1,34 @@
 """The HTTP side: routes for operators, and the pages behind the links of a mail."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.api.broadcasts import broadcast_routes
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
+from rapport_campaign.api.feeds import feed_routes
 from rapport_campaign.api.hooks import hook_addresses, hook_routes
 from rapport_campaign.api.inbox import inbox_pages, inbox_routes
 from rapport_campaign.api.mail_paces import mail_pace_routes
+from rapport_campaign.api.mail_pools import mail_pool_routes
 from rapport_campaign.api.messages import message_routes
+from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.api.offers import offer_routes
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.outcomes import outcome_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
+from rapport_campaign.api.products import product_routes
 from rapport_campaign.api.providers import provider_routes
 from rapport_campaign.api.public import Door, public_routes
+from rapport_campaign.api.quotes import quote_routes
+from rapport_campaign.api.recommendations import recommendation_routes
 from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.api.snippets import snippet_routes
-from rapport_campaign.api.suppressions import suppression_routes
+from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
 from rapport_campaign.api.tasks import task_routes, task_writing_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
@@ -31,10 +40,13 @@ from rapport_campaign.api.webhooks import (
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
+from rapport_campaign.handlers.feeding import asker_of
 from rapport_campaign.handlers.hooks import Hooks
+from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.handlers.preferences import Preferences
+from rapport_campaign.handlers.recommenders import Means as Asking
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
@@ -44,7 +56,11 @@ from rapport_campaign.renderer import Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
+from rapport_common.composition import ServiceProcess
+from rapport_common.door import Bounds
+from rapport_common.kafka.store import ConsumerStore
 from rapport_common.publisher import Publisher
+from rapport_common.settings import key_bytes
 
 Listeners = tuple[Tracker, Preferences, OptIns, Outcomes]
 
@@ -57,6 +73,23 @@ def listeners(publisher: Publisher, key: bytes, office: Office, haste: float = 0
     opt_ins = OptIns(publisher, key, office)
     outcomes = Outcomes(publisher, office.link_key)
     return Tracker(publisher, haste), Preferences(publisher, key), opt_ins, outcomes
+
+
+def serve(
+    process: ServiceProcess,
+    publisher: Publisher,
+    renderer: Renderer,
+    carriers: Carriers,
+    settings: Settings,
+    *,
+    consumer: ConsumerStore,
+) -> None:
+    """Add all routes of this service to a process; what each is for, see `routers`."""
+    key = key_bytes(settings.event_key)
+    listening = listeners(publisher, key, renderer.office, settings.scanner_seconds)
+    process.ledger(CampaignLedger, partial(counts, consumer))
+    process.bounds = Bounds(streams=(UPLOADS,))
+    process.routers += routers(process.api_engine, listening, renderer, carriers, settings)
 
 
 def routers(
@@ -74,14 +107,20 @@ def routers(
     taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
     door = Door(renderer.office.link_key, settings.proxies())
     arrivals = Arrivals.of(engine, settings)
+    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
-        template_routes(engine, renderer),
+        template_routes(engine, renderer, asker),
+        feed_routes(engine, asker),
         snippet_routes(engine, renderer),
         coupon_routes(engine),
+        product_routes(engine),
+        recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
+        offer_routes(engine),
+        quote_routes(engine),
         sender_domain_routes(engine, means_of(settings)),
         provider_routes(engine, carriers),
         texting_routes(engine),
@@ -92,6 +131,7 @@ def routers(
         preference_routes(engine, renderer.office),
         contact_rules_routes(engine),
         mail_pace_routes(engine),
+        mail_pool_routes(engine, settings.mail_pools()),
         suppression_routes(engine),
         why_routes(engine),
         public_routes(engine, tracker, door),

@@ -69,9 +69,11 @@ class AnswerView(BaseModel):
     """What a dry run found of somebody."""
 
     profile_id: str
-    outcome: Literal["gets", "waits", "never"]
+    outcome: Literal["gets", "waits", "never", "fails"] = Field(
+        description="`waits`: gets it once that is over, if it ends; `fails`: none can be made"
+    )
     reason: str | None
-    due_at: datetime
+    due_at: datetime = Field(description="when it would go, or that is known, at the earliest")
 
 
 def broadcast_view(

@@ -41,7 +41,10 @@ from rapport_common.routes import Router
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 Words = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
-Outcome = Annotated[Literal["gets", "waits", "never"] | None, Query()]
+Outcome = Annotated[Literal["gets", "waits", "never", "fails"] | None, Query()]
+Render = Annotated[
+    bool, Query(description="false: no message is made, so none is known that can't be")
+]
 
 
 def broadcast_routes(engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals) -> APIRouter:
@@ -218,16 +221,22 @@ def _holding(router: APIRouter, engine: AsyncEngine) -> None:
 
 def _asking(router: APIRouter, engine: AsyncEngine) -> None:
     @router.post("/v1/broadcasts/{broadcast_id}/dry-runs", status_code=202, response_model=ShownJob)
-    async def dry_run(broadcast_id: str, caller: Writer, once: Repeatable) -> Any:
-        """Find out who would get it now and who would not, and why; nothing is sent.
+    async def dry_run(
+        broadcast_id: str, caller: Writer, once: Repeatable, *, render: Render = True
+    ) -> Any:
+        """Find out who would get it now, when, and who would not, and why; nothing is sent.
 
-        The report of the job has how many, by outcome and reason.
+        The report of the job has how many, by outcome and reason; and of the `run` as of when that
+        is, whether messages were made, when the first and the last would go, and why it would not
+        be begun.
         """
         new, asked = dry_runs.new_id(), known_id(broadcast_id)
         async with engine.begin() as tx:
-            made = await once.earlier(tx, SCHEMA, caller.workspace, body={}, made_id=new)
+            made = await once.earlier(
+                tx, SCHEMA, caller.workspace, body={"render": render}, made_id=new
+            )
             if made is None:
-                await dry_runs.ask(tx, caller.workspace, asked, new)
+                await dry_runs.ask(tx, caller.workspace, asked, new, render=render)
             found = await JOBS.find(tx, caller.workspace, made or new)
         return found and shown(found)
 

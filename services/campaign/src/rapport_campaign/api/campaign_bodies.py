@@ -42,7 +42,7 @@ _CAMPAIGN: JsonDict = {
     "utm": {"source": "newsletter", "domains": ["shop.example.com"]},
     "coupon_pool": "summer",
 }
-_CAN_GO = {"text", "template_id", "utm", "coupon_pool", "quiet_hours", "topic"}
+_CAN_GO = {"text", "amp", "template_id", "utm", "coupon_pool", "quiet_hours", "topic"}
 
 
 def _domains(names: list[str]) -> list[str]:
@@ -81,6 +81,7 @@ class NewSaying(BaseModel):
     subject: Annotated[Template, Field(max_length=1000)] | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
+    amp: Template | None = Field(default=None, description="the page again, as AMP for Email")
     template_id: UUID | None = Field(default=None, description="in place of subject, html, text")
     utm: UtmBody | None = None
     coupon_pool: PoolName | None = Field(default=None, description="for {{ coupon.code }}")
@@ -99,7 +100,9 @@ class NewSaying(BaseModel):
     @model_validator(mode="after")
     def _fits_its_channel(self) -> Self:
         is_mail = self.channel == "email"
-        strange = ("content",) if is_mail else ("from_address", "subject", "html", "template_id")
+        strange = (
+            ("content",) if is_mail else ("from_address", "subject", "html", "amp", "template_id")
+        )
         for name in strange:
             if getattr(self, name) is not None:
                 message = "{name} is not for {channel}"
@@ -114,7 +117,9 @@ class NewSaying(BaseModel):
 
     @model_validator(mode="after")
     def _says_something_once(self) -> Self:
-        own = [name for name in ("subject", "html", "text") if getattr(self, name) is not None]
+        own = [
+            name for name in ("subject", "html", "text", "amp") if getattr(self, name) is not None
+        ]
         if self.template_id is not None and own:
             message = "{name} is what the template says: leave it out, or leave template_id out"
             raise PydanticCustomError("said_twice", message, {"name": own[0]})
@@ -152,6 +157,7 @@ class SayingChange(BaseModel):
     subject: Subject | None = None
     html: Template | None = None
     text: Template | None = Field(default=None, description="null: made of the page")
+    amp: Template | None = Field(default=None, description="null: none")
     template_id: UUID | None = Field(
         default=None, description="null: what it says stays, and is its own from then on"
     )

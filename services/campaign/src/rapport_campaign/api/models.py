@@ -130,6 +130,7 @@ class CampaignView(CampaignBrief):
 
     html: str
     text: str | None
+    amp: str | None
     content: ContentBody | None
     languages: list[str] = Field(description="others than its own, in which it is sent")
     counts: dict[MessageState, int]

@@ -1,9 +1,11 @@
 """/v1/suppressions: addresses that a workspace writes to no more, by hand and by file."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,14 +19,21 @@ from rapport_campaign.domain.suppressions import (
     Place,
     place_of,
 )
-from rapport_campaign.handlers import suppressing
-from rapport_campaign.handlers.suppressing import Exporting, FileForm
+from rapport_campaign.handlers import suppressing, suppression_files
+from rapport_campaign.handlers.suppressing import Exporting
+from rapport_campaign.handlers.suppression_files import IMPORT, FileForm, FileSpec
 from rapport_campaign.store import suppression_list as store
+from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.store.suppression_list import Kept
+from rapport_common import clock
 from rapport_common.auth import Operator, operator
-from rapport_common.errors import InvalidRequestError
+from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import EMAIL_CHANNEL, MAX_POINT, contact_point
 from rapport_common.exporting.answers import TYPES, File, Format
+from rapport_common.files.parts import Refusal
+from rapport_common.files.rows import Encoding
+from rapport_common.files.uploads import received
+from rapport_common.jobs.routes import JobId, ShownJob, shown
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import Listed, Paging
 from rapport_common.routes import Router
@@ -33,6 +42,9 @@ Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 Reason = Annotated[StorableText, Field(min_length=1, max_length=MAX_REASON)]
 MOST = 500
+UPLOADS = re.compile(r"/v1/suppressions/imports")
+"""Where a body may be as long as a file."""
+
 _ADDING: JsonDict = {
     "addresses": [{"address": "ada@example.com"}, {"channel": "sms", "address": "+491701234567"}],
     "reason": "asked on the phone",
@@ -95,20 +107,11 @@ class ShownSuppression(BaseModel):
 
 
 class ShownRow(BaseModel):
-    """A row that was not taken, by its number, from 1 behind the header."""
+    """A row that was not taken, by the line of the file in which it begins, from 1."""
 
-    row: int
+    line: int
     code: str
     reason: str
-
-
-class Imported(BaseModel):
-    """What became of the rows of a file; the first thousand that were not taken are told."""
-
-    rows: int
-    taken: int = Field(description="that were not on the list so before")
-    refused: int
-    refused_rows: list[ShownRow]
 
 
 class NewSuppressionExport(BaseModel):
@@ -123,6 +126,34 @@ class NewSuppressionExport(BaseModel):
         description="what a spreadsheet would take for a formula has an apostrophe before it in "
         "CSV; `keep` it for other programs",
     )
+
+
+def _given(
+    reason: Annotated[str, Query(min_length=1, max_length=MAX_REASON)],
+    form: Annotated[FileForm, Query(alias="format")] = "csv",
+    purpose: Annotated[ListedPurpose, Query(description="of rows that have none")] = "all",
+    encoding: Annotated[Encoding, Query(description="of CSV and lines")] = "utf-8",
+    delimiter: Annotated[
+        str | None, Query(min_length=1, max_length=1, description="of CSV; else it is found")
+    ] = None,
+) -> FileSpec:
+    """How a file is read; InvalidRequestError."""
+    wrong = {"reason": reason, "delimiter": "" if delimiter == "\t" else delimiter or ""}
+    for name, value in wrong.items():
+        if not value.isprintable() or value == '"':
+            message = f"{name}: one line of visible text."
+            raise InvalidRequestError(message, details={"path": f"query.{name}"})
+    return FileSpec(
+        form=form,
+        reason=reason,
+        purpose=purpose,
+        actor="",
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+
+
+Given = Annotated[FileSpec, Depends(_given)]
 
 
 def suppression_routes(engine: AsyncEngine) -> APIRouter:
@@ -173,7 +204,12 @@ def _changing(router: APIRouter, engine: AsyncEngine) -> None:
         """Write to these addresses no more, also what is planned; those that are on it stay."""
         places = _places(body.addresses, body.purpose)
         async with engine.begin() as tx:
-            found = await suppressing.put(tx, caller, [(one, body.reason) for one in places])
+            found = await suppressing.put(
+                tx,
+                (caller.workspace, caller.subject),
+                [(one, body.reason) for one in places],
+                at=clock.now(),
+            )
         return Changed(changed=found)
 
     @router.post("/v1/suppressions/remove")
@@ -187,35 +223,37 @@ def _changing(router: APIRouter, engine: AsyncEngine) -> None:
 def _files(router: APIRouter, engine: AsyncEngine) -> None:
     exporting = Exporting(engine)
 
-    @router.post("/v1/suppressions/import")
-    async def put_file(
-        request: Request,
-        caller: Writer,
-        *,
-        reason: Annotated[str, Query(min_length=1, max_length=MAX_REASON)],
-        form: Annotated[FileForm, Query(alias="format")] = "csv",
-    ) -> Imported:
-        """Put what a CSV or JSON Lines file has on the list; the body is the file, at most
-        2 MiB and 20,000 rows.
+    @router.post("/v1/suppressions/imports", status_code=202, response_model=ShownJob)
+    async def put_file(request: Request, caller: Writer, spec: Given) -> Any:
+        """Put what a file has on the list, by a job; the body is the file, 128 MiB at most, packed
+        by gzip or not.
 
-        Columns: `address` (or `email`, `phone`), `channel`, `purpose` (`promotion` or `all`),
-        `reason`. A longer file is sent in pieces: what is on the list already does no harm.
+        Columns: `address` (or `email`, `phone`, and as they are called in others' exports),
+        `channel`, `purpose` (`promotion` or `all`), `reason`. `lines`: an address on each line.
         """
-        if not reason.isprintable():
-            message = "reason: one line of visible text."
-            raise InvalidRequestError(message, details={"path": "query.reason"})
-        content = await request.body()
-        if not content.strip():
-            raise InvalidRequestError("The body is empty; it is the file.")
-        found = await suppressing.put_file(engine, caller, content, form, reason)
-        return Imported(
-            rows=found.rows,
-            taken=found.changed,
-            refused=found.refused,
-            refused_rows=[
-                ShownRow(row=one.row, code=one.code, reason=one.reason) for one in found.refusals
-            ],
-        )
+        async with received(request.stream()) as body:
+            if not body.read(1):
+                raise InvalidRequestError("The body is empty; it is the file.")
+            body.seek(0)
+            async with engine.begin() as tx:
+                whole = msgspec.structs.replace(spec, actor=caller.subject)
+                job = await suppression_files.begin(tx, caller.workspace, whole, body)
+                found = await JOBS.find(tx, caller.workspace, job)
+        return found and shown(found)
+
+    @router.get("/v1/suppressions/imports/{job_id}/refused")
+    async def refused(job_id: JobId, caller: Reader, page: Paging) -> Listed[ShownRow]:
+        """The rows of a file that were not taken, by their lines."""
+        [after] = page.after(int) or [0]
+        async with engine.begin() as tx:
+            job = await JOBS.find(tx, caller.workspace, job_id)
+            if job is None or job.kind != IMPORT:
+                raise NotFoundError(f"There is no import {job_id!r} of suppressions.")
+            found = await store.FILES.refused(
+                tx, caller.workspace, job_id, after=after, limit=page.ask
+            )
+        answer = page.answer(found, key=lambda one: [one.line], show=_shown_row)
+        return Listed[ShownRow](**answer)
 
     @router.post(
         "/v1/suppressions/export",
@@ -231,6 +269,10 @@ def _files(router: APIRouter, engine: AsyncEngine) -> None:
         guarded = body.formulas == "quote"
         parts = exporting.parts(caller.workspace, body.format, gzip=body.gzip, guarded=guarded)
         return File(parts, "suppressions", body.format, gzip=body.gzip)
+
+
+def _shown_row(one: Refusal) -> dict[str, Any]:
+    return {"line": one.line, "code": one.code, "reason": one.reason}
 
 
 def _places(bodies: Sequence[PlaceBody], purpose: ListedPurpose) -> list[Place]:

@@ -60,6 +60,7 @@ class TextsBody(BaseModel):
     preheader: Preheader = Field("", description="what mailboxes show beside the subject")
     body: Template
     text: Template | None = Field(None, description="null: made of the page")
+    amp: Template | None = Field(None, description="the page again, as AMP for Email")
 
     def texts(self) -> Texts:
         """As the domain has them."""
@@ -105,13 +106,14 @@ class TemplateChange(BaseModel):
     preheader: Preheader | None = None
     body: Template | None = None
     text: Template | None = Field(None, description="null: made of the page")
+    amp: Template | None = Field(None, description="null: none")
     languages: Languages | None = None
     version: Number | None = Field(None, description="the one that you have seen; else the newest")
     reason: Reason
 
     @model_validator(mode="after")
     def _only_some_can_go(self) -> Self:
-        for name in sorted(self.model_fields_set - {"text", "language", "version"}):
+        for name in sorted(self.model_fields_set - {"text", "amp", "language", "version"}):
             if getattr(self, name) is None:
                 message = "{name} can't be null: leave it out, or give another value"
                 raise PydanticCustomError("null", message, {"name": name})
@@ -159,6 +161,7 @@ class VersionView(BaseModel):
     preheader: str
     body: str
     text: str | None
+    amp: str | None
     languages: dict[str, TextsBody]
     snippets: dict[str, int]
     variables: list[str]
@@ -219,6 +222,7 @@ class PreviewView(BaseModel):
     text: str
     size: int
     warnings: list[WarningView]
+    amp: str | None
 
 
 class WarningsAsked(BaseModel):

@@ -13,6 +13,7 @@ from rapport_campaign.api import template_models as models
 from rapport_campaign.domain.templates import Template, Version
 from rapport_campaign.handlers import authoring as use
 from rapport_campaign.handlers import previews
+from rapport_campaign.handlers.feed_asking import Asker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import snippets
 from rapport_campaign.store import templates as store
@@ -27,12 +28,12 @@ Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 
 
-def template_routes(engine: AsyncEngine, renderer: Renderer) -> APIRouter:
+def template_routes(engine: AsyncEngine, renderer: Renderer, asker: Asker) -> APIRouter:
     """For operators."""
     router = Router(tags=["templates"])
     _reading(router, engine)
     _changing(router, engine, renderer)
-    _looking(router, engine, renderer)
+    _looking(router, engine, renderer, asker)
     return router
 
 
@@ -121,7 +122,7 @@ def _changing(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> Non
             await use.archive(tx, caller.workspace, str(template_id))
 
 
-def _looking(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
+def _looking(router: APIRouter, engine: AsyncEngine, renderer: Renderer, asker: Asker) -> None:
     @router.post("/v1/templates/{template_id}/preview")
     async def preview(
         template_id: UUID, body: models.PreviewAsked, caller: Reader
@@ -131,7 +132,12 @@ def _looking(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None
             template = await use.require(tx, caller.workspace, str(template_id))
             version = await use.require_version(tx, template, body.version)
             who = await previews.reader(tx, version, body.profile_id, body.language)
-        sight = await previews.shown(renderer, template, version, who, body.data)
+            feeds = await previews.feeds_of(tx, version, who)
+            supplied = await previews.data_for(tx, version, who)
+        fed = await previews.fed(asker, feeds, version, who)
+        sight = await previews.shown(
+            renderer, template, version, who, data=body.data, supplied=supplied, feeds=fed
+        )
         return models.PreviewView(version=version.version, language=who.language, **asdict(sight))
 
     @router.post("/v1/templates/{template_id}/warnings")
@@ -196,6 +202,7 @@ def _version(one: Version) -> models.VersionView:
         preheader=source.texts.preheader,
         body=source.texts.body,
         text=source.texts.text,
+        amp=source.texts.amp,
         languages={
             tag: models.TextsBody.model_validate(texts, from_attributes=True)
             for tag, texts in source.languages.items()

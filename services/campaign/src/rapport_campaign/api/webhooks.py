@@ -149,7 +149,7 @@ def webhook_routes(engine: AsyncEngine, means: Means) -> APIRouter:
         """Give it a new secret; for some hours posts are signed with both."""
         overlap = timedelta(hours=body.overlap_hours)
         async with engine.begin() as tx:
-            found = await webhooks.rotate(tx, means.keys, caller.workspace, webhook_id, overlap)
+            found = await webhooks.rotate(tx, means.sealer, caller.workspace, webhook_id, overlap)
             counts = await store.counts(tx, caller.workspace, [webhook_id])
         shown = _shown(found.webhook, counts.get(webhook_id, (0, 0)))
         return {**shown, "secret": found.secret}

@@ -2,14 +2,15 @@
 
 https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms, the signature:
 https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature. It sends
-templates that it has approved. `OutId` comes back in reports, and makes nothing once.
+templates that it has approved. `OutId` comes back in reports and in QuerySendDetails, and makes
+nothing once.
 """
 
 import hashlib
 import hmac
 import secrets as chance
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -33,12 +34,15 @@ from rapport_campaign.channels.contract import (
 )
 from rapport_campaign.channels.http import Http, Reply, Request
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.inquiries import Finding, Question, Record
 from rapport_campaign.domain.parcels import Channel, Parcel, Text
 from rapport_common import clock
 
 VERSION = "2017-05-25"
 _ALGORITHM = "ACS3-HMAC-SHA256"
 _A_MINUTE, _AN_HOUR = 60, 3600
+_CHINA = timezone(timedelta(hours=8))
+_FAILED = "2"
 
 CODES: Codes = {
     "InvalidAccessKeyId.NotFound": ACCOUNT,
@@ -83,6 +87,7 @@ class Aliyun(Speaking):
     """An AccessKey with a signature."""
 
     channel: ClassVar[Channel] = "sms"
+    asks: ClassVar[bool] = True
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
         """`settings` and `secrets` as `domain.providers` names them."""
@@ -109,6 +114,29 @@ class Aliyun(Speaking):
         if reply.is_yes and body.get("Code") == "OK":
             return taken(str(body.get("BizId", "")))
         return self._judged(reply, _told(reply), CODES)
+
+    @override
+    async def _ask_about(self, question: Question) -> Finding:
+        """By the number and the day in China, where `OutId` says which of them is ours."""
+        days = {f"{at.astimezone(_CHINA):%Y%m%d}": None for at in (question.since, question.until)}
+        for day in days:
+            query = {
+                "PhoneNumber": _number(question.address),
+                "SendDate": day,
+                "PageSize": "50",
+                "CurrentPage": "1",
+            }
+            reply = await self._ask("QuerySendDetails", query)
+            body = reply.json()
+            if not reply.is_yes or body.get("Code") != "OK":
+                return self._unfound(reply, _told(reply), CODES)
+            listed = body.get("SmsSendDetailDTOs")
+            details = listed.get("SmsSendDetailDTO") if isinstance(listed, dict) else None
+            for one in details if isinstance(details, list) else ():
+                if isinstance(one, dict) and one.get("OutId") == question.message_id[:255]:
+                    failed = str(one.get("SendStatus")) == _FAILED
+                    return Finding([Record("", failed, str(one.get("ErrCode") or ""))])
+        return Finding()
 
     @override
     async def _check(self) -> Outcome:

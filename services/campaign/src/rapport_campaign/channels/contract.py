@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from rapport_campaign.channels.http import NotSentError, Reply, UnansweredError
 from rapport_campaign.domain.delivery import Contact, Fault, Outcome, Result
+from rapport_campaign.domain.inquiries import Finding, Question
 from rapport_campaign.domain.parcels import Channel, Content, Parcel
 
 C = TypeVar("C", bound=Content)
@@ -33,6 +34,7 @@ class Adapter(Protocol):
 
     channel: ClassVar[Channel]
     honours_keys: ClassVar[bool]
+    asks: ClassVar[bool]
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Send one message. It raises nothing that a provider or a content could bring about."""
@@ -40,6 +42,10 @@ class Adapter(Protocol):
 
     async def check(self) -> Outcome:
         """Ask the provider whether the account does; nobody gets anything. `sent`: it does."""
+        ...
+
+    async def ask(self, question: Question) -> Finding:
+        """Ask the provider what it has of a message, if it `asks`; nobody gets anything."""
         ...
 
 
@@ -91,6 +97,8 @@ class Speaking(ABC):
 
     channel: ClassVar[Channel]
     honours_keys: ClassVar[bool] = False
+    asks: ClassVar[bool] = False
+    """Whether the provider can be asked what it has of a message."""
     speaks_to_one: ClassVar[bool] = True
     """Whether all messages go to one server; else what one of many does is no fault of all."""
 
@@ -109,6 +117,27 @@ class Speaking(ABC):
         if outcome.result != "uncertain":
             return outcome
         return Outcome("released", outcome.reason, fault=outcome.fault)
+
+    async def ask(self, question: Question) -> Finding:
+        """What the provider has of a message; what nobody answers is its fault, and no finding."""
+        found: list[Finding] = []
+
+        async def asked() -> Outcome:
+            found.append(await self._ask_about(question))
+            return Outcome("sent")
+
+        outcome = await self._ended(asked())
+        if found:
+            return found[0]
+        return Finding(reason=outcome.reason or "", fault=outcome.fault or "vendor")
+
+    async def _ask_about(self, _question: Question) -> Finding:
+        return Finding(reason="this provider can't be asked")
+
+    def _unfound(self, reply: Reply, told: Told, codes: Codes) -> Finding:
+        """What a refusal to answer means."""
+        refused = self._judged(reply, told, codes)
+        return Finding(reason=refused.reason or "", fault=refused.fault or "vendor")
 
     @abstractmethod
     async def _send(self, parcel: Parcel) -> Outcome: ...

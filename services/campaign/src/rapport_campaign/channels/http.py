@@ -37,19 +37,24 @@ class UnansweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; `times` is by which version of HTTP it has to go: 1 or 2."""
+    """A request; `version` is by which one of HTTP it has to go: 1 or 2.
+
+    `most`: so many bytes of an answer are read; `seconds` for all of it, if fewer than usual.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     version: int = 1
+    most: int = MOST_ANSWER
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer: `headers` by their names in small letters; `is_whole`: the body was read to its
-    end, and not cut at `MOST_ANSWER`.
+    end, and not cut at the request's `most`.
     """
 
     status: int
@@ -117,14 +122,15 @@ class Http:
             raise NotSentError(message) from error
         pool = await self._pool(request.version)
         under_way = _Progress()
+        seconds = min(request.seconds or self._seconds, self._seconds)
         try:
-            async with self._limit(self._seconds):
+            async with self._limit(seconds):
                 return await self._exchange(pool, request, under_way)
         except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
             message = str(error) if isinstance(error, ForbiddenAddressError) else _named(error)
             raise NotSentError(f"no connection: {message}") from error
         except TimeoutError as error:
-            message = f"no answer within {self._seconds:g} s"
+            message = f"no answer within {seconds:g} s"
             raise (UnansweredError if under_way.begun else NotSentError)(message) from error
         except (
             httpcore.TimeoutException,
@@ -158,7 +164,7 @@ class Http:
             is_whole = True
             async for part in answer.aiter_stream():
                 body += part
-                if len(body) > MOST_ANSWER:
+                if len(body) > request.most:
                     is_whole = False
                     break
             if is_whole and _is_followed(answer):
@@ -169,7 +175,7 @@ class Http:
                 name.decode("latin-1").lower(): value.decode("latin-1")
                 for name, value in answer.headers
             }
-            return Reply(answer.status, headers, bytes(body[:MOST_ANSWER]), is_whole)
+            return Reply(answer.status, headers, bytes(body[: request.most]), is_whole)
 
     def _timeouts(self) -> dict[str, float]:
         each = self._seconds

@@ -5,7 +5,7 @@ from typing import Any
 
 from rapport_campaign.channels.aliyun import Aliyun
 from rapport_campaign.channels.apns import Apns
-from rapport_campaign.channels.contract import Adapter
+from rapport_campaign.channels.contract import Adapter, Speaking
 from rapport_campaign.channels.fcm import Fcm
 from rapport_campaign.channels.http import Http
 from rapport_campaign.channels.tencent import Tencent
@@ -16,7 +16,7 @@ from rapport_campaign.channels.wechat import WeChat
 from rapport_campaign.channels.whatsapp import WhatsApp
 from rapport_campaign.domain.providers import VENDORS, fields_of
 
-ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
+_CLASSES: Mapping[str, type[Speaking]] = {
     "twilio": Twilio,
     "aliyun": Aliyun,
     "tencent": Tencent,
@@ -27,6 +27,9 @@ ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
     "whatsapp": WhatsApp,
     "webhook": Webhook,
 }
+ADAPTERS: Mapping[str, Callable[..., Adapter]] = _CLASSES
+ASKED = frozenset(name for name, kind in _CLASSES.items() if kind.asks)
+"""The vendors that can be asked what they have of a message."""
 
 
 def adapter(

@@ -8,7 +8,7 @@ parameters have no names: they are given in their order. It takes nothing once b
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from rapport_campaign.channels.contract import (
 )
 from rapport_campaign.channels.http import Http, Reply, Request
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.inquiries import Finding, Question, Record
 from rapport_campaign.domain.parcels import Channel, Parcel, Text
 from rapport_common import clock
 
@@ -39,6 +40,8 @@ VERSION = "2021-01-11"
 _ALGORITHM = "TC3-HMAC-SHA256"
 _JSON = "application/json; charset=utf-8"
 _AN_HOUR, _A_DAY = 3600, 86_400
+_ANSWERED = timedelta(days=3)
+"""So long operators may take to tell of a message."""
 
 CODES: Codes = {
     "FailedOperation.ContainSensitiveWord": REFUSED,
@@ -73,6 +76,7 @@ class Tencent(Speaking):
     """A SecretId with an application and a signature."""
 
     channel: ClassVar[Channel] = "sms"
+    asks: ClassVar[bool] = True
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
         """`settings` and `secrets` as `domain.providers` names them."""
@@ -102,6 +106,36 @@ class Tencent(Speaking):
         if found.get("Code") == "Ok":
             return taken(str(found.get("SerialNo", "")))
         return self._refused(reply, Told(str(found.get("Code", "")), str(found.get("Message", ""))))
+
+    @override
+    async def _ask_about(self, question: Question) -> Finding:
+        """By the number and the time; `SessionContext`, if Tencent Cloud has switched it on for the
+        account, says which of them is ours. It tells of what an operator has answered to only.
+        """
+        wanted = {
+            "BeginTime": int(question.since.timestamp()),
+            "EndTime": int((question.until + _ANSWERED).timestamp()),
+            "Offset": 0,
+            "Limit": 100,
+            "PhoneNumber": question.address,
+            "SmsSdkAppId": self._settings["sdk_app_id"],
+        }
+        reply = await self._ask("PullSmsSendStatusByPhoneNumber", wanted)
+        listed = _answer(reply).get("PullSmsSendStatusSet")
+        if not reply.is_yes or not isinstance(listed, list):
+            refused = self._refused(reply, _told(reply))
+            return Finding(reason=refused.reason or "", fault=refused.fault or "vendor")
+        own = question.message_id[:512]
+        found = [
+            Record(
+                str(one.get("SerialNo") or ""),
+                one.get("ReportStatus") == "FAIL",
+                str(one.get("Description") or ""),
+            )
+            for one in listed
+            if isinstance(one, dict) and one.get("SessionContext") == own
+        ]
+        return Finding(found)
 
     @override
     async def _check(self) -> Outcome:

@@ -1,12 +1,15 @@
 """Text messages by Twilio: its Messages resource.
 
 https://www.twilio.com/docs/messaging/api/message-resource, the codes:
-https://www.twilio.com/docs/api/errors. It knows no key by which it would take a message once.
+https://www.twilio.com/docs/api/errors. It knows no key by which it would take a message once, and
+lists what it has taken by number and day.
 """
 
 import base64
 from collections.abc import Mapping
-from typing import ClassVar
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from typing_extensions import override
@@ -28,9 +31,12 @@ from rapport_campaign.channels.contract import (
 )
 from rapport_campaign.channels.http import Http, Reply, Request
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.inquiries import Finding, Question, Record, digest
 from rapport_campaign.domain.parcels import Channel, Parcel, Text
 
 MOST_LETTERS = 1600
+_PAGE = 20
+_LOST = frozenset({"failed", "undelivered", "canceled"})
 
 CODES: Codes = {
     "10001": ACCOUNT,  # account is not active
@@ -65,6 +71,7 @@ class Twilio(Speaking):
     """An account at Twilio."""
 
     channel: ClassVar[Channel] = "sms"
+    asks: ClassVar[bool] = True
 
     def __init__(self, http: Http, settings: Mapping[str, str], secrets: Mapping[str, str]) -> None:
         """`settings` and `secrets` as `domain.providers` names them."""
@@ -89,7 +96,7 @@ class Twilio(Speaking):
             "Body": text,
         }
         if self._settings["status_callback"]:
-            wanted["StatusCallback"] = self._settings["status_callback"]
+            wanted["StatusCallback"] = _callback(self._settings["status_callback"], parcel.token)
         headers = {**self._headers, "content-type": "application/x-www-form-urlencoded"}
         reply = await self._http.ask(
             Request("POST", f"{self._account}/Messages.json", headers, urlencode(wanted).encode())
@@ -100,6 +107,19 @@ class Twilio(Speaking):
         return self._judged(reply, _told(reply), CODES)
 
     @override
+    async def _ask_about(self, question: Question) -> Finding:
+        """Messages to a number that say the same and were made then; it knows no word of ours."""
+        day = f"{question.since.astimezone(UTC):%Y-%m-%d}"
+        query = urlencode({"To": question.address, "DateSent>": day, "PageSize": str(_PAGE)})
+        url = f"{self._account}/Messages.json?{query}"
+        reply = await self._http.ask(Request("GET", url, self._headers))
+        listed = reply.json().get("messages")
+        if not reply.is_yes or not isinstance(listed, list):
+            return self._unfound(reply, _told(reply), CODES)
+        found = [one for one in listed if isinstance(one, dict) and _is_about(one, question)]
+        return Finding([_record(one) for one in reversed(found)])
+
+    @override
     async def _check(self) -> Outcome:
         reply = await self._http.ask(Request("GET", f"{self._account}.json", self._headers))
         state = reply.json().get("status")
@@ -108,6 +128,30 @@ class Twilio(Speaking):
         if reply.is_yes and state is not None:
             return Outcome("released", f"the account is {state}", fault="account")
         return self._judged(reply, _told(reply), CODES)
+
+
+def _callback(url: str, token: str) -> str:
+    """Where it tells of a message: also of one whose sid we were never told."""
+    more = urlencode({"message": token})
+    return f"{url}{'&' if '?' in url else '?'}{more}" if token else url
+
+
+def _is_about(one: Mapping[str, Any], question: Question) -> bool:
+    """Whether it says that text, and was made when the message was handed over."""
+    try:
+        made = parsedate_to_datetime(str(one.get("date_created", "")))
+        is_then = question.since <= made <= question.until
+    except (ValueError, TypeError):
+        return False
+    says, sid = str(one.get("body") or ""), one.get("sid")
+    outbound = str(one.get("direction", "")).startswith("outbound")
+    return is_then and outbound and bool(sid) and digest(says) == question.digest
+
+
+def _record(one: Mapping[str, Any]) -> Record:
+    status = str(one.get("status", ""))
+    why = f"{status} {one.get('error_code') or ''} {one.get('error_message') or ''}".strip()
+    return Record(str(one["sid"])[:200], status in _LOST, why)
 
 
 def _told(reply: Reply) -> Told:

@@ -136,13 +136,14 @@ def plan_member(
 ) -> NewMessage:
     """The message of a run to somebody, `due` then; None: their time is over.
 
-    The order is that of the slots, whoever plans them: what is due at one instant goes one
-    microsecond after the other. A throttled message is as much later as its place in the order
-    makes it, before it is too late.
+    The order is that of the slots, whoever plans them: what is due within one second goes one
+    microsecond after the other, and stays so when it waits (`in_order`). A throttled message is as
+    much later as its place in the order makes it, before it is too late.
     """
     lost = happened_before(run.began_at, restored_at)
     reason = BEFORE_BACKUP if lost else PAST if due is None else None
-    at = (due or run.at) + slot * _MICRO
+    due = due or run.at
+    at = due + slot * _MICRO
     throttle = broadcast.throttle
     held = timedelta(0) if throttle is None else slot * throttle.interval * _MICRO
     return NewMessage(
@@ -156,9 +157,17 @@ def plan_member(
         needed_version=member.needed_version,
         state=state_for(reason),
         reason=reason,
-        due_at=at,
+        due_at=due.replace(microsecond=0) + slot * _MICRO,
         late_at=at + held + broadcast.lateness,
     )
+
+
+def in_order(until: datetime, due: datetime) -> datetime:
+    """When what was due waits until an instant (a whole second): behind those before it.
+
+    `store.sending` says the same in SQL.
+    """
+    return until + timedelta(microseconds=due.microsecond)
 
 
 def in_time(claimed: Sequence[Claimed], verdicts: dict[str, Verdict], now: datetime) -> None:

@@ -5,8 +5,10 @@ from typing import Literal
 
 from rapport_campaign.domain.model import MessageState
 
-Result = Literal["sent", "failed", "retry", "released", "uncertain"]
-"""`retry`: refused for now. `released`: never tried, the server could not be talked to."""
+Result = Literal["sent", "failed", "retry", "released", "uncertain", "suppressed"]
+"""`retry`: refused for now. `released`: never tried, the server could not be talked to.
+`suppressed`: never tried, and not to be sent at all.
+"""
 
 MAX_DELAY_SECONDS = 1800.0
 RELEASE_SECONDS = 1.0

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.mail_paces import Lane, SlowDown
@@ -126,6 +126,28 @@ def coming(lane: Lane, standing: Standing, now: datetime, let_go: int) -> list[f
     first = max(standing.free_at, at - CATCH_UP // MICRO)
     most = min(most, (last - first) // interval + 1)
     return [max((first + place * interval - at) / 1e6, 0.0) for place in range(let_go, most)]
+
+
+def turn(lane: Lane, standing: Standing, now: datetime) -> datetime:
+    """When one mail more may go by the pace and the warm-up of a lane: `now`, or later.
+
+    How many are in senders' hands (`at_once`) nobody knows beforehand.
+    """
+    at = now
+    if lane.throttle is not None:
+        at = max(at, EPOCH + standing.free_at * MICRO)
+    if left(lane.warmup, _day(standing, at), _sent_today(standing, at)) == 0:
+        starts = lane.warmup.starts if lane.warmup is not None else at.date()
+        day = max(_day(standing, at) + timedelta(days=1), starts)
+        at = datetime.combine(day, time.min, UTC)
+    return at
+
+
+def behind(lane: Lane, standing: Standing, now: datetime, waiting: int) -> Standing:
+    """How a lane stands for who comes behind those that wait in it `now`."""
+    for _ in range(waiting):
+        standing = taken(lane, standing, turn(lane, standing, now), 1)
+    return standing
 
 
 def choose(

@@ -1,6 +1,7 @@
 """Mail servers as a setting lists them."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,13 +13,16 @@ _SCHEMES: dict[str, tuple[Tls, int]] = {
     "smtps": ("tls", 465),
 }
 MOST_CONNECTIONS = 64
+DEFAULT_POOL = "default"
+_POOL = re.compile(r"([a-z][a-z0-9-]{0,30})=(.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
     """Where it is and how hard it may be used; `connections` of each lane, 0 for as many as usual.
 
-    `pace`: mails a second that one process hands to it at most, 0 for any number.
+    `pace`: mails a second that one process hands to it at most, 0 for any number. `pool`: which of
+    the installation's it is in.
     """
 
     host: str
@@ -28,6 +32,7 @@ class MailServer:
     password: str | None = None
     connections: int = 0
     pace: float = 0.0
+    pool: str = DEFAULT_POOL
 
     @property
     def name(self) -> str:
@@ -67,8 +72,15 @@ class MailServer:
 
 
 def mail_servers(text: str) -> list[MailServer]:
-    """The servers of a list with blanks between them; ValueError for one that is there twice."""
-    found = [MailServer.of(one) for one in text.split()]
+    """The servers of a list with blanks between them; ValueError for one that is there twice.
+
+    `name=` before one begins the pool of that name; those before are in the pool `default`.
+    """
+    found, pool = [], DEFAULT_POOL
+    for one in text.split():
+        named = _POOL.fullmatch(one)
+        pool, url = (named[1], named[2]) if named else (pool, one)
+        found.append(replace(MailServer.of(url), pool=pool))
     names = [one.name for one in found]
     for name in names:
         if names.count(name) > 1:

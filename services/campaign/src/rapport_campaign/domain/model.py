@@ -47,6 +47,7 @@ class Campaign:
     `priority`: 0 to 100, the greater goes first. `quiet_hours` in place of the workspace's.
     `topic_purpose`: what the topic stood for when it was chosen. `broadcast_id`: it is what a
     broadcast says, or one run of it; `joins_until`: until when that is for newcomers as well.
+    `amp`: the page again, as AMP for Email.
     """
 
     workspace: str
@@ -78,6 +79,7 @@ class Campaign:
     content: str | None = None
     broadcast_id: str | None = None
     joins_until: datetime | None = None
+    amp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,11 @@ class Parcel:
 
     `message_id` is the same however often it is tried: its send key. `address` is a number (E.164),
     a device's token, an open id; for `web_push` the subscription as JSON; for `webhook` the id of
-    the person, since the address is the account's.
+    the person, since the address is the account's. `token`: by it reports about the message are
+    ours; empty for what nobody reports on.
     """
 
     message_id: str
     address: str
     content: Content
+    token: str = ""

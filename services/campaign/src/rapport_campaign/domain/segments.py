@@ -14,7 +14,10 @@ LIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment as it is now; an archived one stays so."""
+    """A segment as it is now; an archived one stays so.
+
+    `reads`: what its rule reads, as its definition tells it; None: it does not.
+    """
 
     workspace: str
     segment_id: str
@@ -23,6 +26,7 @@ class Segment:
     active: bool
     changed_at: datetime
     archived_at: datetime | None = None
+    reads: tuple[str, ...] | None = None
 
 
 def nearest(wanted: str, segments: Sequence[Segment]) -> list[Segment]:

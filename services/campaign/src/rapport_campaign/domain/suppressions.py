@@ -1,5 +1,6 @@
 """The suppression list of a workspace: addresses that it writes to no more, whoever has them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +13,16 @@ from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, contact_po
 ListedPurpose = Literal["promotion", "all"]
 PURPOSES: tuple[ListedPurpose, ...] = ("promotion", "all")
 MAX_REASON = 400
-COLUMNS = ("channel", "address", "purpose", "reason")
-"""Of a file; `email` and `phone` may stand for `address`, as they do in others' exports."""
 
-_ADDRESSES = {"address": EMAIL_CHANNEL, "email": EMAIL_CHANNEL, "phone": "sms"}
+# As they are called in others' exports: Mailchimp's `Email Address`, `UNSUB_REASON`; SendGrid's
+# `email`, `reason`; Amazon SES' `EmailAddress`, `Reason`; Mailgun's `address`, `error`; Postmark's
+# `EmailAddress`, `SuppressionReason`.
+_ADDRESSES = {
+    **dict.fromkeys(("address", "email", "emailaddress", "recipient"), EMAIL_CHANNEL),
+    **dict.fromkeys(("phone", "phonenumber", "mobile"), "sms"),
+}
+_REASONS = ("reason", "suppressionreason", "unsubreason", "error")
+_MARKS = re.compile(r"[\W_]+")
 
 
 class EntryError(ValueError):
@@ -66,26 +73,35 @@ def place_of(channel: str, address: str, purpose: str) -> Place:
     raise EntryError("unknown_purpose", "purpose", " or ".join(PURPOSES))
 
 
-def row_of(values: Mapping[str, Any]) -> tuple[Place, str | None]:
-    """A row of a file as a place and its reason; without a purpose it is about all.
+def has_address(columns: Iterable[str]) -> bool:
+    """Whether one of these columns may hold an address."""
+    return any(_called(one) in _ADDRESSES for one in columns)
+
+
+def row_of(values: Mapping[str, Any], purpose: str = ANY_PURPOSE) -> tuple[Place, str | None]:
+    """A row of a file as a place and its reason; `purpose` is that of rows without one.
 
     EntryError says what is wrong with it.
     """
-    given = {
-        str(name).strip().lower().lstrip("\ufeff"): value.strip()
-        for name, value in values.items()
-        if isinstance(value, str) and value.strip()
-    }
+    given: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, str) and value.strip():
+            given.setdefault(_called(str(name)), value.strip())
     column = next((one for one in _ADDRESSES if one in given), None)
     if column is None:
-        message = f"a column called {', '.join(_ADDRESSES)} with a value"
+        message = "a column called address, email or phone with a value"
         raise EntryError("no_address", "address", message)
     channel = given.get("channel") or _ADDRESSES[column]
-    purpose = given.get("purpose") or ANY_PURPOSE
-    reason = given.get("reason")
+    reason = next((given[one] for one in _REASONS if one in given), None)
     if reason is not None:
         reason = "".join(one if one.isprintable() else " " for one in reason)[:MAX_REASON].strip()
-    return place_of(channel, given[column], purpose), reason or None
+    place = place_of(channel, given[column], given.get("purpose") or purpose)
+    return place, reason or None
+
+
+def _called(name: str) -> str:
+    """The name of a column without what is written in many ways."""
+    return _MARKS.sub("", name).lower()
 
 
 def of_channel(entries: Iterable[Entry], channel: str) -> Listings:

@@ -21,6 +21,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     preheader: str = ""
     text: str | None = None
+    amp: str | None = None
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +37,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left to be filled with a person's data: Liquid; `text` None is made of the page."""
+    """What is left to be filled with a person's data: Liquid; `text` None is made of the page.
+
+    `amp`: the page again for mail programs that show AMP, if it has one.
+    """
 
     subject: str
     html: str
     preheader: str = ""
     text: str | None = None
+    amp: str | None = None
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):

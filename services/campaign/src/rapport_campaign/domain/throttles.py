@@ -37,3 +37,9 @@ def granted(free_at: int, interval: int, now: datetime, wanted: int) -> tuple[in
     first = max(free_at, at - CATCH_UP // MICRO)
     number = max(min(wanted, (at - first) // interval + 1), 0) if first <= at else 0
     return number, first + number * interval if number else free_at
+
+
+def turn(free_at: int, interval: int, now: datetime) -> tuple[datetime, int]:
+    """When one message more may go, `now` or later, and the slot that is free then."""
+    at = max(now, EPOCH + free_at * MICRO)
+    return at, granted(free_at, interval, at, 1)[1]

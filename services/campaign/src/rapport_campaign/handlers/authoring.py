@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.templates import (
     Compiled,
+    Said,
     Snippet,
     Source,
     Template,
@@ -20,6 +21,8 @@ from rapport_campaign.domain.templates import (
     kept_languages,
 )
 from rapport_campaign.handlers import snippets
+from rapport_campaign.handlers.suppliers import CHECKS
+from rapport_campaign.handlers.supplying import require_known
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Draft
 from rapport_campaign.renderer import Renderer
@@ -85,7 +88,10 @@ async def made(renderer: Renderer, source: Source, known: Mapping[str, Snippet])
     places = [f"languages.{tag}." if tag else "" for tag in drafts]
     whole = require_made(list(zip(places, found, strict=True)))
     said = {tag: one.said for tag, one in zip(drafts, whole, strict=True) if one.said is not None}
-    if sum(len(one.html) + len(one.text or "") for one in said.values()) > LARGEST:
+    if (
+        sum(len(one.html) + len(one.text or "") + len(one.amp or "") for one in said.values())
+        > LARGEST
+    ):
         message = f"All languages together are larger than {LARGEST // 2**20} MiB."
         raise InvalidRequestError(message, details={"limit": LARGEST})
     uses = sorted({name for one in whole for name in one.uses})
@@ -160,6 +166,7 @@ async def filled(tx: AsyncConnection, campaign: Campaign) -> Campaign:
         subject=compiled.own.subject,
         html=compiled.own.html,
         text=compiled.own.text,
+        amp=compiled.own.amp,
         languages=kept_languages(compiled),
     )
 
@@ -169,7 +176,7 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
     there.
     """
     own = (campaign.subject, campaign.html, campaign.text or "", campaign.content or "")
-    parts = (*own, campaign.languages)
+    parts = (*own, campaign.amp or "", campaign.languages)
     if campaign.coupon_pool is None:
         if any(_COUPON.search(part) for part in parts):
             message = "It shows {{ coupon.code }}: name the coupon_pool that codes are given from."
@@ -181,9 +188,24 @@ async def require_coupons(tx: AsyncConnection, campaign: Campaign) -> None:
         raise InvalidRequestError(message, details={"path": "coupon_pool"})
 
 
+async def require_data(tx: AsyncConnection, campaign: Campaign) -> None:
+    """InvalidRequestError for a campaign that speaks of data that there are not, with the place."""
+    texts = {
+        "subject": campaign.subject,
+        "html": campaign.html,
+        "text": campaign.text or "",
+        "amp": campaign.amp or "",
+        # Quotes in JSON have a backslash before them.
+        "content": (campaign.content or "").replace('\\"', '"'),
+        "languages": campaign.languages.replace('\\"', '"'),
+    }
+    await require_known(tx, campaign.workspace, texts, CHECKS)
+
+
 async def _add_version(
     tx: AsyncConnection, template: Template, work: Work, by: tuple[str, str]
 ) -> Version:
+    await require_known(tx, template.workspace, _written(work), CHECKS)
     version = Version(
         workspace=template.workspace,
         template_id=template.template_id,
@@ -200,8 +222,27 @@ async def _add_version(
     return version
 
 
+def _written(work: Work) -> dict[str, str]:
+    """All that an author has written, by field; and what was made of it, with snippets put in."""
+    written = {"": work.source.texts} | {
+        f"languages.{tag}.": texts for tag, texts in work.source.languages.items()
+    }
+    found = {
+        f"{place}{name}": getattr(texts, name) or ""
+        for place, texts in written.items()
+        for name in ("subject", "preheader", "body", "text", "amp")
+    }
+    said = [work.compiled.own, *work.compiled.languages.values()]
+    made = "\n".join(part or "" for one in said for part in _said(one))
+    return {**found, "body (with snippets)": made}
+
+
 def _parts(texts: Texts) -> list[str]:
-    return [texts.subject, texts.preheader, texts.body, texts.text or ""]
+    return [texts.subject, texts.preheader, texts.body, texts.text or "", texts.amp or ""]
+
+
+def _said(one: Said) -> tuple[str | None, ...]:
+    return (one.subject, one.html, one.text, one.amp)
 
 
 def _together(found: list[Variable]) -> tuple[Variable, ...]:

@@ -11,9 +11,12 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.broadcasts import UNDER_WAY, Broadcast, Run, plan_member
+from rapport_campaign.domain.model import Campaign
+from rapport_campaign.domain.planning import happened_before
 from rapport_campaign.handlers import conducting, reaching
-from rapport_campaign.handlers.ledger import count, write_plan
-from rapport_campaign.store import audiences, broadcasts, campaigns, runs
+from rapport_campaign.handlers.ledger import count, count_alike, write_plan
+from rapport_campaign.store import audiences, broadcasts, campaigns, run_pages, runs
+from rapport_campaign.store.moves import new_entry
 from rapport_common.jobs.store import Job, Step
 
 
@@ -46,18 +49,48 @@ class Planning:
         if run is None or run.planned or run.state not in UNDER_WAY:
             return None
         broadcast = await broadcasts.find(tx, workspace, run.broadcast_id)
+        campaign = await campaigns.find(tx, workspace, run_id)
         if broadcast is None:
             return None
+        if campaign is not None and not happened_before(run.began_at, self._restored_at):
+            step = await self._at_once(tx, campaign, broadcast, run, total)
+            if step is not None:
+                return step
         page = await reaching.next_page(tx, broadcast, run, run.position, self._page)
         if not page.rows:
             return None
-        new = await self._plan(tx, broadcast, run, page)
+        new = await self._plan(tx, campaign, broadcast, run, page)
         return Step(dict(page.position), page.rows, new, page.rows - new, {}, total)
 
+    async def _at_once(
+        self,
+        tx: AsyncConnection,
+        campaign: Campaign,
+        broadcast: Broadcast,
+        run: Run,
+        total: int | None,
+    ) -> Step | None:
+        """A page by one statement; None where people have to be looked at one by one."""
+        wanted = reaching.plain_page(broadcast, run, run.position)
+        if wanted is None:
+            return None
+        asked = {**wanted, "limit": self._page}
+        done = await run_pages.plan(tx, campaign, broadcast, run, asked)
+        if done.is_odd or done.last is None:
+            return None
+        position = {"segment": int(run.position.get("segment", 0)), "after": done.last}
+        await runs.save(tx, replace(run, position=position, slots=run.slots + done.slots))
+        await count_alike(tx, new_entry(campaign), done.planned)
+        return Step(position, done.rows, done.planned, done.rows - done.planned, {}, total)
+
     async def _plan(
-        self, tx: AsyncConnection, broadcast: Broadcast, run: Run, page: reaching.Page
+        self,
+        tx: AsyncConnection,
+        campaign: Campaign | None,
+        broadcast: Broadcast,
+        run: Run,
+        page: reaching.Page,
     ) -> int:
-        campaign = await campaigns.find(tx, run.workspace, run.run_id)
         members = await reaching.new_ones(tx, run.run_id, run.workspace, page.members)
         dues = await reaching.dues(tx, broadcast, run, members)
         planned = [

@@ -15,13 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.channels.contract import Adapter
 from rapport_campaign.channels.http import Http
-from rapport_campaign.channels.making import adapter
+from rapport_campaign.channels.making import ASKED, adapter
 from rapport_campaign.domain.accounts import Bill, ProviderAccount, bill, noted, shared
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.inquiries import GRACE, digest_of
 from rapport_campaign.domain.parcels import Channel, Parcel
 from rapport_campaign.domain.provider_keys import ProviderKeys, place_of
 from rapport_campaign.settings import Settings
+from rapport_campaign.store import inquiries
 from rapport_campaign.store import providers as store
+from rapport_campaign.store.inquiries import Inquiry
 from rapport_campaign.store.providers import Delivery
 from rapport_common import clock, logging
 from rapport_common.secret_keys import SealedSecretError
@@ -94,6 +97,29 @@ class Carriers:
         reason = next((one for one in reasons if one), None) or "the account's pace"
         return Admission(granted, shares.wait, None if granted else reason)
 
+    async def noting(
+        self, tx: AsyncConnection, going: Sequence[tuple[ProviderAccount, Parcel]]
+    ) -> None:
+        """Note what is handed over now to providers that can be asked about it later: before it is,
+        and committed, so that it is known by whom it went whatever dies.
+        """
+        now = clock.now()
+        await inquiries.add(
+            tx,
+            [
+                Inquiry(
+                    account.workspace,
+                    parcel.message_id,
+                    account.account_id,
+                    digest_of(parcel.content),
+                    now,
+                    now + GRACE,
+                )
+                for account, parcel in going
+                if account.vendor in ASKED
+            ],
+        )
+
     async def carry(self, account: ProviderAccount, parcel: Parcel) -> Carried:
         """Hand a message over. It raises nothing that a provider could bring about."""
         try:
@@ -106,6 +132,12 @@ class Carriers:
     async def note(self, tx: AsyncConnection, carried: Sequence[Carried]) -> None:
         """Write what was taken, and how the accounts stand now."""
         await store.deliver(tx, [_delivery(one) for one in carried if one.outcome.result == "sent"])
+        known = [
+            (one.account.workspace, one.parcel.message_id)
+            for one in carried
+            if one.outcome.result != "uncertain" and one.account.vendor in ASKED
+        ]
+        await inquiries.forget(tx, known)
         by_account: defaultdict[tuple[str, str], list[Carried]] = defaultdict(list)
         for one in carried:
             by_account[one.account.workspace, one.account.account_id].append(one)

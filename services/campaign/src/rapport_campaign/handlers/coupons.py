@@ -147,7 +147,8 @@ async def give(
     for (workspace, name), send_keys in sorted(of_pools.items()):
         had = await store.given(tx, workspace, send_keys)
         codes |= {(workspace, key): one.code for key, one in had.items()}
-        missing = sorted(set(send_keys) - had.keys())
+        # As they come: of those who are claimed together the first have the last codes.
+        missing = [one for one in send_keys if one not in had]
         if not missing:
             continue
         pool = await store.find(tx, workspace, name, lock=True)

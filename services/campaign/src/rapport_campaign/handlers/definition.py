@@ -17,8 +17,16 @@ async def on_definition(batch: Sequence[Record], tx: AsyncConnection) -> None:
     newest: dict[SegmentKey, Segment] = {}
     for index, record in enumerate(batch):
         one: SegmentDefinition = record.value
-        require_storable(index, one.workspace, one.segment_id, one.name)
+        require_storable(index, one.workspace, one.segment_id, one.name, *(one.reads or ()))
         key = (one.workspace, one.segment_id)
         if key not in newest or newest[key].version < one.version:
-            newest[key] = Segment(*key, one.version, one.name, one.active, one.at, one.archived_at)
+            newest[key] = Segment(
+                *key,
+                one.version,
+                one.name,
+                one.active,
+                one.at,
+                one.archived_at,
+                None if one.reads is None else tuple(one.reads),
+            )
     await segments.save(tx, newest)

@@ -1,7 +1,7 @@
 """Claims what is due, decides under locks, and writes what became of each send."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,33 +9,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
-from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.answers import answer_of
-from rapport_campaign.domain.broadcasts import in_time
-from rapport_campaign.domain.channel_permission import decide_by, points_of
 from rapport_campaign.domain.delivery import Limits, Outcome, Step, next_step
 from rapport_campaign.domain.model import (
     Campaign,
     Claimed,
     MessageKey,
-    Person,
-    Purpose,
 )
 from rapport_campaign.domain.permission import (
-    PermissionPolicy,
     Send,
     Suppress,
-    Suppressions,
     Verdict,
-    decide,
 )
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
-from rapport_campaign.domain.suppressions import Listings, of_channel
 from rapport_campaign.domain.turns import Turn
-from rapport_campaign.handlers.contacting import forget_unsent, noted, restrained
+from rapport_campaign.handlers.contacting import forget_unsent, noted
+from rapport_campaign.handlers.judging import judged, persons_of
 from rapport_campaign.handlers.ledger import count
 from rapport_campaign.handlers.mail_paces import Paces
-from rapport_campaign.handlers.marking import job_of, marked
+from rapport_campaign.handlers.mail_pools import Pools
+from rapport_campaign.handlers.marking import job_of, marked, unsaid
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.handlers.personal import chosen
 from rapport_campaign.handlers.telling import sent_events
@@ -47,24 +40,19 @@ from rapport_campaign.store import (
     contents,
     ledger,
     locks,
-    objections,
-    people,
     plan,
     sending,
-    suppression_list,
-    tracking,
 )
 from rapport_campaign.store.coupons import take_back
-from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common import clock
-from rapport_common.events.consent import ConsentWord
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_contact_point, normal_email
+from rapport_common.events.contact import normal_contact_point
 from rapport_common.events.envelope import Event
-from rapport_common.follower.domain import Key
 from rapport_common.publisher import Publisher
 
 MOST_WITHDRAWN = 2000
+UNSENT = frozenset({"planned", "failed", "suppressed"})
+"""What a message that was in hand becomes when nobody can have it."""
 ARCHIVED = "campaign archived"
 NOT_BEGUN = "its sender died before it was begun"
 REFUSED = "refused; its sender died before it wrote down why"
@@ -98,9 +86,11 @@ class Dispatcher:
         limits: Limits,
         restored_at: datetime | None = None,
         paces: Paces | None = None,
+        pools: Pools | None = None,
     ) -> None:
         """`restored_at`: what was planned before may have been sent, and is shown as uncertain."""
         self.paces = paces or Paces()
+        self.pools = pools or Pools()
         self._restored_at = restored_at
         self._publisher = publisher
         self._limits = limits
@@ -108,16 +98,24 @@ class Dispatcher:
         self._outcomes = Outcomes(publisher)
 
     async def claim(
-        self, tx: AsyncConnection, size: int, token: str, *, mails: bool = True
+        self,
+        tx: AsyncConnection,
+        size: int,
+        token: str,
+        *,
+        mails: bool = True,
+        gone: Collection[str] = (),
     ) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
 
-        Without `mails` it leaves these alone: their server is away.
+        Without `mails` it leaves these alone: their servers are away. So it does, where only the
+        pools `gone` are, with what goes by those.
 
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await plan.claim(tx, size, self._turn, mails=mails)
+        closed = await self.pools.closed(tx, gone)
+        found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
         if not found:
             return Batch(token)
         self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
@@ -127,16 +125,15 @@ class Dispatcher:
         )
         now = clock.now()
         runnable, lost = self._runnable(found, held, now)
-        verdicts = await verdicts_on(tx, runnable, persons, now)
-        in_time(runnable, verdicts, now)
-        verdicts = await restrained(tx, runnable, verdicts, persons, held, now=now)
-        in_time(runnable, verdicts, now)
+        verdicts = await judged(tx, runnable, persons, held, now=now)
+        self.pools.hold(runnable, verdicts, held, gone=gone, now=now)
         paced = await self.paces.hold(tx, runnable, verdicts, held)
         runnable = await within_pace(tx, paced.left, verdicts, held)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
         lacking = personal.dry
+        verdicts |= unsaid(going, personal)
         lanes = paced.counting()
         marks = [
             marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
@@ -147,12 +144,13 @@ class Dispatcher:
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in lacking]
+        going = [one for one in going if one.key not in lacking and one.key not in personal.silent]
         letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
         jobs = [
             job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            for one in going
+            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+            for one in sorted(going, key=lambda each: _is_of_run(each, held))
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -185,9 +183,9 @@ class Dispatcher:
         for key in [one.key for one in moved if one.after == "failed" and one.key in said]:
             await self._outcomes.take(tx, place_of(*key), said[key], "answer", moved)
         # Refused for good: it is surely with nobody.
-        await take_back(tx, [one.key for one in moved if one.after == "failed"])
+        await take_back(tx, [one.key for one in moved if one.after in {"failed", "suppressed"}])
         sent = [by_key[one.key] for one in moved if one.after == "sent" and one.kind != "test"]
-        unsent = [one.key for one in moved if one.after in {"planned", "failed"}]
+        unsent = [one.key for one in moved if one.after in UNSENT]
         await forget_unsent(tx, {key: by_key[key].job.claimed.profile_id for key in unsent})
         await self._publisher.publish(tx, [_sent_event(one) for one in sent])
         await count(tx, moved)
@@ -242,121 +240,9 @@ class Dispatcher:
         return Ending(result.job.claimed.key, step, sent_at)
 
 
-async def verdicts_on(
-    tx: AsyncConnection,
-    claimed: Sequence[Claimed],
-    persons: Mapping[tuple[str, str], Person],
-    now: datetime,
-    *,
-    lock: bool = True,
-) -> dict[str, Verdict]:
-    """What the people allow, by send key; without `lock` for who only wants to know."""
-    addresses = [
-        (one.workspace, address)
-        for one in claimed
-        for address in _addresses(one, persons.get(one.key))
-    ]
-    if lock:
-        # Nobody else marks what goes there meanwhile: people who share an address get a mail once.
-        await locks.own_addresses(tx, addresses)
-    listed = await suppression_list.at(tx, addresses)
-    listings = {
-        channel: {one: of_channel(entries, channel) for one, entries in listed.items()}
-        for channel in {one.channel for one in claimed}
-    }
-    suppressions = await tracking.suppressions(tx, addresses)
-    said = await objections.about(tx, addresses)
-    policies = await campaigns.policies(tx, [one.workspace for one in claimed])
-    return {
-        one.send_key: _by_channel(
-            one,
-            persons.get(one.key),
-            policies.get(one.workspace, PermissionPolicy()),
-            suppressions.get(one.workspace, {}),
-            listings[one.channel].get(one.workspace, {}),
-            now=now,
-        )
-        or decide(
-            kind=one.kind,
-            purpose=one.purpose,
-            to_address=one.to_address,
-            waited=one.waited,
-            person=persons.get(one.key),
-            policy=policies.get(one.workspace, PermissionPolicy()),
-            suppressions=suppressions.get(one.workspace, {}),
-            now=now,
-            objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
-            listings=listings[one.channel].get(one.workspace, {}),
-        )
-        for one in claimed
-    }
-
-
-def _by_channel(
-    one: Claimed,
-    person: Person | None,
-    policy: PermissionPolicy,
-    suppressions: Suppressions,
-    listings: Listings,
-    *,
-    now: datetime,
-) -> Verdict | None:
-    """The verdict on what is no e-mail; None for e-mail."""
-    if one.channel == EMAIL_CHANNEL:
-        return None
-    if one.kind == "test":
-        return Send(one.to_address or "")
-    return decide_by(
-        one.channel,
-        purpose=one.purpose,
-        waited=one.waited,
-        person=person,
-        policy=policy,
-        suppressions=suppressions,
-        now=now,
-        listings=listings,
-    )
-
-
-async def persons_of(
-    tx: AsyncConnection, claimed: Sequence[Claimed], *, lock: bool
-) -> dict[tuple[str, str], Person]:
-    """Who each message is for, by its place in the ledger: after merges, and new enough."""
-    keys: list[Key] = [(one.workspace, one.profile_id) for one in claimed]
-    now_ids = await people.resolve(tx, keys)
-    targets = [(workspace, now_ids[workspace, asked]) for workspace, asked in keys]
-    loaded = await people.load(tx, [*keys, *targets], lock=lock)
-    found: dict[tuple[str, str], Person] = {}
-    for one, key, target in zip(claimed, keys, targets, strict=True):
-        planned_for = loaded.get(key)
-        person = loaded.get(target)
-        known = planned_for is not None and planned_for.version >= one.needed_version
-        if known and person is not None and (person.state is not None or person.gone):
-            found[one.key] = person
-    return found
-
-
-def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
-    if claimed.channel != EMAIL_CHANNEL:
-        known = person.state if person is not None else None
-        return [] if known is None else [one.value for one in points_of(known, claimed.channel)]
-    if claimed.kind != "entry":
-        return [normal_email(claimed.to_address or "")]
-    if person is None or person.state is None:
-        return []
-    return [one.value for one in addresses_of(person.state)]
-
-
-def _of_others(
-    said: Sequence[Objection], person: Person | None
-) -> list[tuple[str, Purpose, ConsentWord]]:
-    """The objections that the person's own state does not speak of."""
-    own = person.profile_id if person is not None else None
-    return [
-        (one.address, one.purpose, one.word)
-        for one in said
-        if not (one.told and one.profile_id == own)
-    ]
+def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
+    campaign = held.get((one.workspace, one.campaign_id or ""))
+    return campaign is not None and campaign.broadcast_id is not None
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:

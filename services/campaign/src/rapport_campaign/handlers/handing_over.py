@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.mail_servers import DEFAULT_POOL
 from rapport_campaign.handlers.dispatch import Result
 from rapport_campaign.handlers.outlets import OPENING_SECONDS, Mouth, Outlet
 from rapport_campaign.journal import Page
@@ -29,12 +30,18 @@ class HandOver:
         mails: Sequence[tuple[Job, Mail]],
         results: list[Result],
         page: Page,
+        *,
+        pool_of: Callable[[Job], str] = lambda _: DEFAULT_POOL,
     ) -> None:
+        """`pool_of`: by which pool of servers the mail of a job goes."""
         self._page = page
         self._last_start = last_start
         self._stop = stop
         self._jobs = {Letter(one.sender, one.recipient, one.data): job for job, one in mails}
-        self._waiting = deque(self._jobs)
+        self._pools = {letter: pool_of(job) for letter, job in self._jobs.items()}
+        self._waiting: defaultdict[str, deque[Letter]] = defaultdict(deque)
+        for letter, pool in self._pools.items():
+            self._waiting[pool].append(letter)
         self._taken_at: dict[Letter, float] = {}
         self._results = results
         self.tried = 0
@@ -43,7 +50,11 @@ class HandOver:
     async def to(self, mouths: Sequence[Mouth], until: float) -> None:
         """Hand the letters over, by as many connections as there are letters at most."""
         several = len(mouths) > 1
-        usable = [one for one in mouths if not (several and one.outlet.is_resting)]
+        usable = [
+            one
+            for one in mouths
+            if self._waiting[one.outlet.pool] and not (several and one.outlet.is_resting)
+        ]
         pairs = [(one.outlet, each) for one in usable for each in one.connections]
         async with asyncio.TaskGroup() as group:
             for outlet, connection in pairs[: len(self._jobs)] if not several else pairs:
@@ -66,7 +77,7 @@ class HandOver:
                 # Some servers allow only so many connections: the others go on.
                 self._gave_up(outlet, reason)
                 return
-            if not self._goes_on or not outlet.wait:
+            if not self._goes_on(outlet.pool) or not outlet.wait:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(outlet.wait):
@@ -76,29 +87,29 @@ class HandOver:
         self.unreachable = reason
         outlet.failed()
 
-    @property
-    def _goes_on(self) -> bool:
+    def _goes_on(self, pool: str) -> bool:
         late = time.monotonic() > self._last_start
-        return bool(self._waiting) and not late and not self._stop.is_set()
+        return bool(self._waiting[pool]) and not late and not self._stop.is_set()
 
-    def take(self) -> Letter | None:
-        """The next letter, while there is time for one."""
-        if not self._goes_on:
+    def take(self, pool: str) -> Letter | None:
+        """The next letter that goes by a pool, while there is time for one."""
+        if not self._goes_on(pool):
             return None
-        letter = self._waiting.popleft()
+        letter = self._waiting[pool].popleft()
         self._page.begin(self._jobs[letter].claimed.key)
         self._taken_at[letter] = time.perf_counter()
         return letter
 
     def put_back(self, letter: Letter) -> None:
         """It was not begun, through no fault of its own."""
-        self._waiting.appendleft(letter)
+        self._waiting[self._pools[letter]].appendleft(letter)
 
     def ended(self, letter: Letter, outcome: Outcome, outlet: Outlet) -> None:
         """Keep what came of it."""
         seconds = time.perf_counter() - self._taken_at[letter]
         metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
         metrics.SERVER_MAILS.labels(outlet.name, outcome.result).inc()
+        metrics.POOL_MAILS.labels(outlet.pool, outcome.result).inc()
         if outcome.result != "released":
             self.tried += 1
             outlet.answered()
@@ -108,12 +119,13 @@ class HandOver:
         """This server has nothing of it: another one may."""
         metrics.SERVER_MAILS.labels(outlet.name, "released").inc()
         self._page.end(self._jobs[letter].claimed.key, "released")
-        self._waiting.appendleft(letter)
+        self.put_back(letter)
 
     def give_back(self) -> None:
         """What no connection could take goes back to where it came from."""
-        while self._waiting:
-            self._end(self._waiting.popleft(), NOT_TRIED)
+        for letters in self._waiting.values():
+            while letters:
+                self._end(letters.popleft(), NOT_TRIED)
 
     def _end(self, letter: Letter, outcome: Outcome) -> None:
         self._page.end(self._jobs[letter].claimed.key, outcome.result)
@@ -131,7 +143,7 @@ class _Taker:
     def take(self) -> Letter | None:
         if self.outlet.wait:
             return None
-        letter = self.batch.take()
+        letter = self.batch.take(self.outlet.pool)
         if letter is not None:
             self.outlet.takes()
         return letter

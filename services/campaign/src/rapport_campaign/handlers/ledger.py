@@ -40,6 +40,14 @@ async def count(tx: AsyncConnection, moved: Iterable[Move]) -> None:
     await add_tallies(tx, SCHEMA, {PLANNED_TALLY: new})
 
 
+async def count_alike(tx: AsyncConnection, move: Move, number: int) -> None:
+    """`count` for so many messages that are new and planned, which is told to nobody."""
+    if number:
+        metrics.MESSAGES.labels(move.channel, move.after).inc(number)
+        await ledger.add_alike(tx, move, number)
+        await add_tallies(tx, SCHEMA, {PLANNED_TALLY: number})
+
+
 async def counts(consumer: ConsumerStore, tx: AsyncConnection) -> dict[str, Any]:
     """What was read, and every message that was ever planned, by state."""
     known = await consumer.ledger(tx)

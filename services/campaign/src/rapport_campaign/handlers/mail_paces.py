@@ -73,6 +73,16 @@ class Paces:
             self._known = number
         self._until = self._seconds() + KNOWN_SECONDS
 
+    def lanes_of(self, workspace: str) -> Mapping[str, Lane]:
+        """All lanes of a workspace, by name."""
+        return self._lanes.get(workspace, {})
+
+    def names_of(self, one: Claimed, address: str, sender: str | None) -> Sequence[str]:
+        """The lanes of a mail to an address."""
+        if one.channel != EMAIL_CHANNEL or one.workspace not in self._rules:
+            return ()
+        return self._names(one.workspace, address, sender)
+
     async def hold(
         self,
         tx: AsyncConnection,
@@ -84,7 +94,7 @@ class Paces:
         await self.learn(tx)
         now = clock.now()
         wanting = [
-            Wanting(one.key, names, one.kind != "entry", one.lane is not None)
+            Wanting(one.key, tuple(names), one.kind != "entry", one.lane is not None)
             for one in claimed
             if one.workspace in self._rules
             and (names := self._named(one, verdicts[one.send_key], held))
@@ -182,12 +192,12 @@ class Paces:
 
     def _named(
         self, one: Claimed, verdict: Verdict, held: Mapping[tuple[str, str], Campaign]
-    ) -> tuple[str, ...]:
-        if one.channel != EMAIL_CHANNEL or not isinstance(verdict, Send):
+    ) -> Sequence[str]:
+        if not isinstance(verdict, Send):
             return ()
         campaign = held.get((one.workspace, one.campaign_id or ""))
         sender = campaign.from_address if campaign else None
-        return self._names(one.workspace, verdict.address, sender)
+        return self.names_of(one, verdict.address, sender)
 
     def _names(self, workspace: str, address: str, sender: str | None) -> tuple[str, ...]:
         domain = self._service_domain if sender is None else _sender_domain(sender)

@@ -1,10 +1,10 @@
 """What a claimed message becomes by the verdict on it: its mark, and a job if it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rapport_campaign.domain.model import Campaign, Claimed, Content, MessageKey, Person
-from rapport_campaign.domain.permission import Send, Suppress, Verdict
+from rapport_campaign.domain.permission import QUIET, Send, Suppress, Verdict
 from rapport_campaign.handlers.personal import Personal
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store.sending import Mark
@@ -27,11 +27,23 @@ def marked(
         return Mark(claimed.key, "sending", address=verdict.address, lane=lane)
     if isinstance(verdict, Suppress):
         return Mark(claimed.key, "suppressed", verdict.reason)
+    if verdict.until is not None and verdict.reason == QUIET:
+        # They are many, and keep their order: who comes first gets the last coupon.
+        return Mark(claimed.key, "planned", verdict.reason, until=verdict.until)
     if verdict.until is not None:
         seconds = max((verdict.until - now).total_seconds(), 0.0)
         return Mark(claimed.key, "planned", verdict.reason, delay=seconds)
     delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
     return Mark(claimed.key, "planned", verdict.reason, delay=delay)
+
+
+def unsaid(going: Sequence[Claimed], personal: Personal) -> dict[str, Verdict]:
+    """The verdicts, by send key, on messages that have nothing to say to their person."""
+    return {
+        one.send_key: Suppress(personal.silent[one.key])
+        for one in going
+        if one.key in personal.silent
+    }
 
 
 def job_of(
@@ -53,4 +65,5 @@ def job_of(
         content=letters.get(one.key),
         language=personal.languages.get(one.key),
         coupon=personal.coupons.get(one.key),
+        data=personal.data.get(one.key, {}),
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.addresses import envelope_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, NewMessage
-from rapport_campaign.handlers.authoring import filled, require_coupons
+from rapport_campaign.handlers.authoring import filled, require_coupons, require_data
 from rapport_campaign.handlers.ledger import count, write_plan
 from rapport_campaign.handlers.preferences import topics_of
 from rapport_campaign.handlers.segments import require_living
@@ -20,8 +20,8 @@ from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 
-SAID_BY_MAIL = ("from_address", "subject", "html", "text")
-SAID = {"subject", "html", "text"}
+SAID_BY_MAIL = ("from_address", "subject", "html", "text", "amp")
+SAID = {"subject", "html", "text", "amp"}
 """What a campaign says by itself, or by a template."""
 
 
@@ -56,6 +56,7 @@ async def said(tx: AsyncConnection, campaign: Campaign) -> Campaign:
     """A new campaign with what its template says, and what its topic stands for."""
     whole = await filled(tx, campaign)
     await require_coupons(tx, whole)
+    await require_data(tx, whole)
     return await _on_topic(tx, whole)
 
 
@@ -73,6 +74,7 @@ async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campai
         raise _archived(campaign)
     await require_living(tx, workspace, campaign.segment_id)
     await require_coupons(tx, campaign)
+    await require_data(tx, campaign)
     started = replace(campaign, state="running", started_at=clock.now())
     if campaign.include_existing:
         job = job_for(campaign, INCLUDE)
@@ -117,6 +119,7 @@ async def said_anew(
     elif "template_id" in changes:
         changed = await filled(tx, changed)
     await require_coupons(tx, changed)
+    await require_data(tx, changed)
     return changed
 
 

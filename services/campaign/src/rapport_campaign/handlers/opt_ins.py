@@ -42,7 +42,7 @@ class OptIns:
     def __init__(self, publisher: Publisher, event_key: bytes, office: Office) -> None:
         """`publisher` writes to `events`; addresses on the internet are hashed under the key."""
         self._publisher = publisher
-        self._event_key = event_key
+        self.event_key = event_key
         self._office = office
 
     async def ask(self, tx: AsyncConnection, made: OptIn, *, is_told: bool = False) -> None:
@@ -108,7 +108,7 @@ class OptIns:
         hashed = None
         if ip:
             named = (IP_OF_A_WORD, ip)
-            hashed = identifier_digest(self._event_key, workspace, named).hex()
+            hashed = identifier_digest(self.event_key, workspace, named).hex()
         await self._publisher.tell(tx, await self._word(tx, found, hashed, confirmed=True))
         metrics.TRACKED.labels("opt_in").inc()
         return found, "confirmed"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rapport_campaign import metrics
-from rapport_campaign.domain.mail_servers import MailServer
+from rapport_campaign.domain.mail_servers import DEFAULT_POOL, MailServer
 from rapport_campaign.smtp import Connection, Server, UnreachableError
 
 OPENING_SECONDS = 5.0
@@ -24,6 +24,7 @@ class Outlet:
     server: Server
     connections: int
     pace: float = 0.0
+    pool: str = DEFAULT_POOL
     now: Callable[[], float] = time.monotonic
     _rests_until: float = float("-inf")
     _rest: float = 0.0
@@ -94,18 +95,43 @@ def outlets_of(
             ),
             connections=one.connections or connections,
             pace=one.pace,
+            pool=one.pool,
         )
         for one in servers
     ]
 
 
-async def away(mouths: Sequence[Mouth]) -> UnreachableError | None:
-    """Why no mail server can be talked to now; None when one can."""
+@dataclass(frozen=True, slots=True)
+class Away:
+    """The pools that can't be talked to now; `error` if that is all of them."""
+
+    pools: frozenset[str] = frozenset()
+    error: UnreachableError | None = None
+
+
+async def away(mouths: Sequence[Mouth]) -> Away:
+    """Which pools of mail servers can't be talked to now: none of theirs can."""
+    pools: dict[str, list[Mouth]] = {}
+    for one in mouths:
+        pools.setdefault(one.outlet.pool, []).append(one)
+    gone: dict[str, UnreachableError] = {}
+    for name, some in pools.items():
+        error = await _unreachable(some, several=len(mouths) > 1)
+        metrics.POOL_AWAY.labels(name).set(int(error is not None))
+        if error is not None:
+            gone[name] = error
+    all_gone = len(gone) == len(pools)
+    metrics.UNREACHABLE.set(int(all_gone))
+    return Away(frozenset(gone), next(iter(gone.values())) if all_gone else None)
+
+
+async def _unreachable(mouths: Sequence[Mouth], *, several: bool) -> UnreachableError | None:
+    """Why none of these servers can be talked to; None when one can."""
     error = UnreachableError("all mail servers were away a moment ago")
     # With one server alone its lane decides how often to look.
-    seconds = OPENING_SECONDS if len(mouths) > 1 else float("inf")
+    seconds = OPENING_SECONDS if several else float("inf")
     for mouth in mouths:
-        if mouth.outlet.is_resting and len(mouths) > 1:
+        if mouth.outlet.is_resting and several:
             continue
         try:
             await mouth.connections[0].open(seconds)
@@ -114,7 +140,5 @@ async def away(mouths: Sequence[Mouth]) -> UnreachableError | None:
             mouth.outlet.failed()
             continue
         mouth.outlet.answered()
-        metrics.UNREACHABLE.set(0)
         return None
-    metrics.UNREACHABLE.set(1)
     return error

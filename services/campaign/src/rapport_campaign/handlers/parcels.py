@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain import returning
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.inbox import InboxItem
@@ -21,12 +22,18 @@ from rapport_campaign.render.saying import Spoken
 from rapport_common import clock
 
 Ready = tuple[Job, Parcel]
+Going = tuple[Job, ProviderAccount, Parcel]
 Group = tuple[str, Channel]
 """Those that the same accounts may take: a workspace and a channel."""
 
 
-def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[Group, list[Ready]]:
-    """The parcels by who may take them; what says nothing to its person is a result already."""
+def ready(
+    said: Sequence[tuple[Job, Spoken]], results: list[Result], key: bytes = b""
+) -> Mapping[Group, list[Ready]]:
+    """The parcels by who may take them; what says nothing to its person is a result already.
+
+    `key` signs the tokens by which they are reported on; without one there are none.
+    """
     found: defaultdict[Group, list[Ready]] = defaultdict(list)
     for job, one in said:
         channel = cast("Channel", job.claimed.channel)
@@ -36,14 +43,14 @@ def ready(said: Sequence[tuple[Job, Spoken]], results: list[Result]) -> Mapping[
             results.append(Result(job, Outcome("failed", reason), clock.now()))
             continue
         content = content_of(channel, one.parts, one.parameters)
-        parcel = Parcel(job.claimed.send_key, job.address, content)
+        claimed = job.claimed
+        token = returning.signed(key, *claimed.key) if key else ""
+        parcel = Parcel(claimed.send_key, job.address, content, token)
         found[job.claimed.workspace, channel].append((job, parcel))
     return found
 
 
-def assigned(
-    some: Sequence[Ready], admission: Admission, results: list[Result]
-) -> list[tuple[Job, ProviderAccount, Parcel]]:
+def assigned(some: Sequence[Ready], admission: Admission, results: list[Result]) -> list[Going]:
     """Who takes which; those for whom there is nobody now go back, and wait as long as is said."""
     takers = [account for account, count in admission.granted for _ in range(count)]
     waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)

@@ -37,10 +37,7 @@ async def next_page(
         return await _failed(tx, run, position, limit)
     audience, number = broadcast.audience, int(position.get("segment", 0))
     after = str(position.get("after", ""))
-    at = until = run.at
-    if broadcast.joins_until is not None:
-        # Who came behind the instant is told of as a newcomer, or was before there was a run.
-        until = max(at, min(run.began_at, broadcast.joins_until - timedelta(microseconds=1)))
+    at, until = run.at, _until(broadcast, run)
     while number < len(audience.any):
         found = await audiences.stays(
             tx, run.workspace, audience.any[number], at=at, until=until, after=after, limit=limit
@@ -50,6 +47,33 @@ async def next_page(
             return Page(members, {"segment": number, "after": found[-1].entry_id}, len(found))
         number, after = number + 1, ""
     return Page((), position, 0)
+
+
+def plain_page(
+    broadcast: Broadcast, run: Run, position: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Which stays the next page is of, where nothing has to be decided for each person: they all
+    get it at the run's instant, and no other segment has a say. Else None.
+    """
+    audience, number = broadcast.audience, int(position.get("segment", 0))
+    is_plain = run.again is None and not isinstance(broadcast.schedule, Local)
+    if not is_plain or audience.every or audience.excluded or number >= len(audience.any):
+        return None
+    return {
+        "workspace": run.workspace,
+        "segment": audience.any[number],
+        "at": run.at,
+        "until": _until(broadcast, run),
+        "after": str(position.get("after", "")),
+    }
+
+
+def _until(broadcast: Broadcast, run: Run) -> datetime:
+    """Until when stays may have begun."""
+    if broadcast.joins_until is None:
+        return run.at
+    # Who came behind the instant is told of as a newcomer, or was before there was a run.
+    return max(run.at, min(run.began_at, broadcast.joins_until - timedelta(microseconds=1)))
 
 
 async def new_ones(

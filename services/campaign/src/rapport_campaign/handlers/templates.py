@@ -11,7 +11,7 @@ from rapport_campaign.render.wire import Source
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_common.errors import InvalidRequestError
 
-FIELDS = ("subject", "html", "text")
+FIELDS = ("subject", "html", "text", "amp")
 _SHOWN = 50
 
 
@@ -20,14 +20,18 @@ async def require_usable(
 ) -> None:
     """Refuse templates that can't be read, or that name what does not exist, with each place.
 
-    `wanted` has them by field (`subject`, `html`, `text`, those of `content`); one that is missing
-    is not looked at. `of_request`: of a single message, whose templates see other variables.
+    `wanted` has them by field (`subject`, `html`, `text`, `amp`, those of `content`); what is
+    missing is not looked at. `of_request`: of a single message, whose templates see other
+    variables.
     """
     given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
     if wanted.get("content"):
         inside = templates(wanted["content"])
         given += [(f"content.{place}", text) for place, text in inside.items()]
-    sources = [Source(text, html=field == "html", of_request=of_request) for field, text in given]
+    sources = [
+        Source(text, html=field in {"html", "amp"}, of_request=of_request, amp=field == "amp")
+        for field, text in given
+    ]
     found = await renderer.check(sources)
     problems = [
         (field, problem)

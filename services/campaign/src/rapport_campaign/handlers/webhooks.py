@@ -11,8 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.announcements import Announced, Scope
-from rapport_campaign.domain.webhook_keys import WebhookKeys
-from rapport_campaign.handlers.webhook_secrets import sealed, secrets_of
+from rapport_campaign.domain.webhook_keys import WebhookKeys, place_of
 from rapport_campaign.store import posts, webhooks
 from rapport_campaign.store.webhooks import Webhook
 from rapport_common import clock
@@ -20,6 +19,7 @@ from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.outside.addresses import Network, UnusableUrlError, require_usable
+from rapport_common.outside.sealing import Sealer
 from rapport_common.outside.signed_posts import SECRET_BYTES, new_secret
 from rapport_common.secret_keys import SealedSecretError
 
@@ -37,6 +37,11 @@ class Means:
 
     keys: WebhookKeys
     own: Sequence[Network] = ()
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals and opens their secrets."""
+        return Sealer(self.keys, place_of)
 
 
 class Wanted(NamedTuple):
@@ -91,7 +96,7 @@ async def create(
         created_by=caller.subject,
     )
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
-    made = replace(made, secret=sealed(means.keys, made, secret))
+    made = replace(made, secret=means.sealer.sealed(made, secret))
     await webhooks.insert(tx, made)
     return Shown(made, secret)
 
@@ -116,7 +121,7 @@ async def change(
 
 
 async def rotate(
-    tx: AsyncConnection, keys: WebhookKeys, workspace: str, webhook_id: UUID, overlap: timedelta
+    tx: AsyncConnection, sealer: Sealer, workspace: str, webhook_id: UUID, overlap: timedelta
 ) -> Shown:
     """Give it a new secret; for `overlap` posts are signed with both.
 
@@ -133,9 +138,9 @@ async def rotate(
         )
         raise ConflictError(message, code="rotated_already", details={"former_until": until})
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
-    new = replace(old, secret=sealed(keys, old, secret), former_secret=None, former_until=None)
+    new = replace(old, secret=sealer.sealed(old, secret), former_secret=None, former_until=None)
     with suppress(SealedSecretError):
-        kept = sealed(keys, old, secrets_of(keys, old, now)[0])
+        kept = sealer.sealed(old, sealer.opened(old, now)[0])
         new = replace(new, former_secret=kept, former_until=now + overlap)
     await webhooks.change(tx, new)
     return Shown(await require(tx, workspace, webhook_id), secret)

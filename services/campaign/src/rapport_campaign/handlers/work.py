@@ -4,21 +4,23 @@ Each page is a short transaction beside the live batches. What a page repeats af
 nothing: a message has one row for ever, and what was taken back is not planned any more.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.domain.model import Campaign, Entry
 from rapport_campaign.domain.planning import is_forgotten, plan_existing
+from rapport_campaign.handlers import suppression_files
 from rapport_campaign.handlers.broadcast_work import Planning
 from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
-from rapport_campaign.handlers.dry_runs import DryRuns
-from rapport_campaign.handlers.ledger import count, write_plan
+from rapport_campaign.handlers.dry_runs import DryRuns, Looking
+from rapport_campaign.handlers.ledger import count, count_alike, write_plan
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
 from rapport_campaign.store.moves import new_entry
+from rapport_common.jobs.ending import PutAway
 from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Work
 
@@ -26,12 +28,19 @@ PAGE = 2000
 
 
 class Works:
-    """What the kinds of jobs do; `page` is the number of rows of one transaction."""
+    """What the kinds of jobs do; `page` is the number of rows of one transaction, `looking` what
+    dry runs look with.
+    """
 
     def __init__(
-        self, engine: AsyncEngine, page: int = PAGE, restored_at: datetime | None = None
+        self,
+        engine: AsyncEngine,
+        looking: Looking,
+        page: int = PAGE,
+        restored_at: datetime | None = None,
     ) -> None:
         self._engine = engine
+        self._looking = looking
         self._page_size = page
         self._restored_at = restored_at
 
@@ -42,7 +51,8 @@ class Works:
             INCLUDE: self.include,
             WITHDRAW: self.withdraw,
             IMPORT: Imports(self._engine).work,
-            DRY_RUN: DryRuns(self._engine, self._page_size).work,
+            suppression_files.IMPORT: suppression_files.Imports(self._engine).work,
+            DRY_RUN: DryRuns(self._engine, self._page_size, self._looking).work,
             BROADCAST: Planning(self._engine, self._page_size, self._restored_at).work,
         }
 
@@ -78,7 +88,7 @@ class Works:
         done = await plan.include(tx, campaign, again, after=after, limit=self._page_size)
         odd = await jobs.some(tx, *place, done.odd)
         planned = await self._by_rules(tx, campaign, odd, again)
-        await count(tx, [new_entry(campaign)] * done.planned)
+        await count_alike(tx, new_entry(campaign), done.planned)
         return done.read, done.planned + planned, done.last
 
     async def _by_rules(
@@ -103,6 +113,10 @@ class Works:
             if not gone:
                 return
             yield Step({}, len(gone), len(gone), 0, {})
+
+
+PUT_AWAY: Mapping[str, PutAway] = {suppression_files.IMPORT: suppression_files.put_away}
+"""What is left of jobs that come to no good end."""
 
 
 async def _campaign(tx: AsyncConnection, job: Job) -> Campaign | None:

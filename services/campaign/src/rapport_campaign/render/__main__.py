@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from rapport_campaign.render.amp import amp_problems
 from rapport_campaign.render.authoring import Draft, Piecework, looked_at, made
 from rapport_campaign.render.compose import Composer, Job, Office
 from rapport_campaign.render.preview import View, seen
@@ -88,6 +89,7 @@ def _answered(batch: Batch, asked: _Asked, composer: Composer) -> Answered:
             asked.content,
             asked.language,
             asked.coupon,
+            asked.data,
         )
         found = composer.compose(job, batch.now)
         return Answered(said=found) if isinstance(found, Spoken) else Answered(mail=found)
@@ -107,7 +109,8 @@ def _answered(batch: Batch, asked: _Asked, composer: Composer) -> Answered:
 def _of_an_author(asked: Source | Draft | Piecework | View) -> Answered:
     if isinstance(asked, Source):
         existing = OF_REQUESTS if asked.of_request else EXISTING
-        return Answered(problems=problems(asked.text, html=asked.html, existing=existing))
+        found = problems(asked.text, html=asked.html, existing=existing)
+        return Answered(problems=found + (amp_problems(asked.text) if asked.amp else []))
     if isinstance(asked, View):
         return Answered(sight=seen(asked))
     return Answered(made=made(asked) if isinstance(asked, Draft) else looked_at(asked))

@@ -9,6 +9,7 @@ from rapport_campaign.domain.snippets import SnippetError, blanked, calls, expan
 from rapport_campaign.domain.templates import Format, Said, Texts, Variable
 from rapport_campaign.render import mjml
 from rapport_campaign.render.addresses import is_refused
+from rapport_campaign.render.amp import amp_problems
 from rapport_campaign.render.hiding import Hidden, hidden
 from rapport_campaign.render.inlining import InliningError, inlined
 from rapport_campaign.render.mjml import MjmlError
@@ -17,7 +18,7 @@ from rapport_campaign.render.templates import MAX_COMPILED, Problem, TemplateErr
 from rapport_campaign.render.usage import used
 
 _PREHEADER = "display:none;font-size:1px;line-height:1px;max-height:0;overflow:hidden;mso-hide:all"
-_HTML = {"body", "preheader"}
+_HTML = {"body", "preheader", "amp"}
 _LINKS = {"a", "area", "form"}
 
 
@@ -66,7 +67,7 @@ def made(draft: Draft) -> Made:
     """What mails in this language are made of, or all that is wrong with it."""
     fields = {
         name: source
-        for name in ("subject", "preheader", "body", "text")
+        for name in ("subject", "preheader", "body", "text", "amp")
         if (source := getattr(draft.texts, name))
     }
     faults = [fault for name, source in fields.items() for fault in _faults(name, source)]
@@ -98,7 +99,7 @@ def _faults(name: str, source: str) -> list[Fault]:
         return [Fault(name, Problem(error.message, source.count("\n", 0, error.at) + 1))]
     bare = blanked(source)
     found = problems(bare, html=name in _HTML or name == "source")
-    links = _refused(hidden(bare)) if name in {"body", "source"} else []
+    links = _refused(hidden(bare)) if name in {"body", "source", "amp"} else []
     return [Fault(name, one) for one in [*found, *links]]
 
 
@@ -132,15 +133,26 @@ def _made(draft: Draft, fields: dict[str, str]) -> Made:
         html=html,
         preheader=whole.get("preheader", ""),
         text=whole.get("text"),
+        amp=_amp(whole.get("amp"), has_snippets=whole.get("amp") != fields.get("amp")),
     )
-    parts = [(said.subject, False), (said.html, True), (said.text or "", False)]
-    for name, (source, is_html) in zip(("subject", "body", "text"), parts, strict=True):
+    parts = [
+        *((said.subject, False), (said.html, True), (said.text or "", False)),
+        (said.amp or "", True),
+    ]
+    for name, (source, is_html) in zip(("subject", "body", "text", "amp"), parts, strict=True):
         for one in problems(source, html=is_html, most=MAX_COMPILED):
             raise _Wrong(f"with all that is put in: {one.message}", path=name)
     try:
         return Made(said=said, uses=sorted(uses), variables=list(used(parts)))
     except TemplateError as error:
         raise _Wrong(error.message) from error
+
+
+def _amp(part: str | None, *, has_snippets: bool) -> str | None:
+    """An AMP part as it is sent: as its author has written it."""
+    for one in amp_problems(part) if part else []:
+        raise _Wrong(one.message, None if has_snippets else one.line, "amp")
+    return part
 
 
 def _expanded(

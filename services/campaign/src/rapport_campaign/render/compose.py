@@ -1,8 +1,8 @@
 """Turns a claimed message into the bytes that go to the server."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +16,7 @@ from rapport_campaign.domain.templates import Said, languages_of
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.utm import Utm, with_utm
 from rapport_campaign.domain.utm import read as read_utm
+from rapport_campaign.render.amp import fits
 from rapport_campaign.render.linked import Linked, pixel
 from rapport_campaign.render.linked import way_out as way_out_line
 from rapport_campaign.render.mime import Letter, mail_bytes
@@ -35,6 +36,7 @@ class Job:
     """A message marked `sending`, with everything that makes a mail of it.
 
     `language`: the one of its campaign's that it is in, None for its own. `coupon`: its code.
+    `data`: what its templates see besides, by the root of the variables, as JSON can be.
     """
 
     claimed: Claimed
@@ -44,6 +46,7 @@ class Job:
     content: Content | None = None
     language: str | None = None
     coupon: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Composer:
             named = {"id": job.campaign.campaign_id, "name": job.campaign.name}
             coupon = {"code": job.coupon or ""}
             known = person_variables(job.state, job.address) | {"campaign": named, "coupon": coupon}
-            return spoken(job.campaign.content or "{}", known)
+            return spoken(job.campaign.content or "{}", {**job.data, **known})
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
         if job.content is not None:
@@ -111,6 +114,7 @@ class Composer:
             "coupon": {"code": job.coupon or ""},
             "unsubscribe_url": way_out,
             "preferences_url": choices,
+            **job.data,
         }
         said = _said(campaign, job.language)
         page = linked_page(said.html, variables, most=MAX_COMPILED)
@@ -135,6 +139,18 @@ class Composer:
             subject = f"[Test] {subject}"
             headers[TEST_HEADER] = "1"
         letter = self._letter(job, campaign.from_address, (subject, str(page), text), headers, now)
+        if said.amp:
+            part = linked_page(said.amp, variables, most=MAX_COMPILED)
+            if is_promotion and not part.has_link(way_out):
+                part.append(way_out_line(way_out))
+            if utm is not None:
+                part.replace(lambda url: url if url in own else with_utm(url, utm))
+            part.replace(
+                lambda url: url if url in own else self._tracked(url, campaign, token, links)
+            )
+            amp = str(part)
+            # What is too large would not be shown: the page is in its place.
+            letter = replace(letter, amp=amp if fits(amp) else None)
         return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
@@ -211,7 +227,7 @@ def _said(campaign: Campaign, language: str | None) -> Said:
     other = languages_of(campaign.languages).get(language) if language else None
     if other is not None and other.html:
         return other
-    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text)
+    return Said(subject=campaign.subject, html=campaign.html, text=campaign.text, amp=campaign.amp)
 
 
 def _text(
@@ -219,7 +235,7 @@ def _text(
 ) -> str:
     """The text part: the author's, whose addresses say where a visit comes from, or the page's."""
     if not said.text:
-        return as_text(str(page))
+        return page.as_text()
     text = rendered(said.text, variables, html=False, most=MAX_COMPILED)
     if utm is None:
         return text

@@ -6,11 +6,14 @@ to their tags are taken out. So Liquid may stand anywhere, and nothing else of a
 """
 
 import re
-
-import css_inline
+from functools import cache
+from typing import TYPE_CHECKING
 
 from rapport_campaign.render.hiding import Hidden
 from rapport_campaign.render.scan import VOID, Piece, pieces
+
+if TYPE_CHECKING:
+    import css_inline
 
 DEEPEST = 200
 """Tags in each other: of some thousands css-inline takes a minute, or ends the process."""
@@ -18,13 +21,6 @@ DEEPEST = 200
 _UNCOUNTED = VOID | {"p", "li", "dt", "dd", "option", "td", "th", "tr", "tbody", "thead", "tfoot"}
 _NUMBER = "data-rapport-tag"
 _IGNORED = ' data-css-inline="ignore"'
-_INLINER = css_inline.CSSInliner(
-    load_remote_stylesheets=False,
-    keep_style_tags=True,
-    keep_link_tags=True,
-    keep_at_rules=True,
-    remove_inlined_selectors=True,
-)
 
 
 class InliningError(ValueError):
@@ -48,11 +44,31 @@ def inlined(page: Hidden, *, only: re.Pattern[str] | None = None) -> str:
         return text
     if _depth(text) > DEEPEST:
         raise InliningError(f"tags are nested deeper than {DEEPEST}, or not closed")
+    copy = _inlined(_numbered(page, found, {number - 1 for number in styles}))
+    return _taken_over(page, found, set(styles), _by_number(copy))
+
+
+def _inlined(text: str) -> str:
+    # Only who makes templates needs it: processes that make mails of them are smaller without.
+    import css_inline  # noqa: PLC0415
+
     try:
-        copy = _INLINER.inline(_numbered(page, found, {number - 1 for number in styles}))
+        return _inliner().inline(text)
     except (css_inline.InlineError, ValueError) as error:
         raise InliningError(f"its styles can't be read: {error}") from error
-    return _taken_over(page, found, set(styles), _by_number(copy))
+
+
+@cache
+def _inliner() -> "css_inline.CSSInliner":
+    import css_inline  # noqa: PLC0415
+
+    return css_inline.CSSInliner(
+        load_remote_stylesheets=False,
+        keep_style_tags=True,
+        keep_link_tags=True,
+        keep_at_rules=True,
+        remove_inlined_selectors=True,
+    )
 
 
 def _depth(text: str) -> int:

@@ -10,11 +10,13 @@ What a value is never matters: whether it is markup is seen in the piece itself.
 import html
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from typing_extensions import override
 
 from rapport_campaign.render.addresses import EDGE, is_refused, web_address
+from rapport_campaign.render.lines import Tag, Words, told
 from rapport_campaign.render.scan import RAW, Piece, Value, decoded, markup, pieces
 
 _LINKS = {"a", "area"}
@@ -37,21 +39,25 @@ class Found:
     """A part of a page in texts; `links` are those of them that are a link's address, in quotes.
 
     `end`: the text before which goes what belongs at the end of the page, None for none. `rest`:
-    what is not closed, and belongs to what follows.
+    what is not closed, and belongs to what follows. `words` are for the text part, where the end
+    is before `last_word`.
     """
 
     texts: list[str] = field(default_factory=list)
     links: list[tuple[int, Href]] = field(default_factory=list)
     end: int | None = None
     rest: str = ""
+    words: Words = field(default_factory=Words)
+    last_word: int = 0
 
     def note(self, text: str, piece: Piece, done: int) -> int:
-        """What a tag of the text means; up to where the text is taken over."""
+        """What a piece of the text means; up to where the text is taken over."""
+        href = piece.values.get("href") if piece.name in _LINKS else None
+        self.words.note(text, piece, is_linked=href is not None)
         if piece.kind == "end" and piece.name == "body":
             self.texts.append(text[done : piece.start])
-            self.end = len(self.texts)
+            self.end, self.last_word = len(self.texts), len(self.words.some) - 1
             return piece.start
-        href = piece.values.get("href") if piece.name in _LINKS else None
         if href is None:
             return done
         self.texts += (text[done : href.start], text[href.start : href.end])
@@ -63,7 +69,9 @@ class Found:
         base = len(self.texts)
         self.texts += other.texts
         self.links += [(base + at, href) for at, href in other.links]
-        self.end = self.end if other.end is None else base + other.end
+        if other.end is not None:
+            self.end, self.last_word = base + other.end, len(self.words.some) + other.last_word
+        self.words.add(other.words)
 
 
 Known = MutableMapping[str, Found]
@@ -84,7 +92,10 @@ class Linked:
         end, self._is_raw = _finish(found)
         self._texts = found.texts
         self._links: list[tuple[int, Href | None]] = [*found.links]
-        self._end = len(self._texts) if end is None else end
+        self._words = found.words
+        self._end, self._last_word = (
+            (len(self._texts), len(self._words.some)) if end is None else (end, found.last_word)
+        )
 
     def has_link(self, address: str) -> bool:
         """Whether a link leads to an address."""
@@ -107,8 +118,11 @@ class Linked:
             self._links[place] = (at, None)
 
     def append(self, tags: str) -> None:
-        """Put whole tags before the end of the page, behind what was put there before."""
-        found = Found([tags]) if self._is_raw or "<a " not in tags else _found(tags)
+        """Put whole tags before the end of the page, behind what was put there before.
+
+        They have links, or they say nothing.
+        """
+        found = _found(tags) if "<a " in tags and not self._is_raw else _silent(tags)
         at, more = self._end, len(found.texts)
         self._texts[at:at] = found.texts
         self._links = [
@@ -117,6 +131,14 @@ class Linked:
             *((place + more, href) for place, href in self._links if place >= at),
         ]
         self._end = at + more
+        more_words, at = found.words, self._last_word
+        self._words = Words(self._words.some.copy(), self._words.has_tables)
+        self._words.some[at:at] = more_words.some
+        self._last_word = at + len(more_words.some)
+
+    def as_text(self) -> str:
+        """What the page says as it is now, for clients that show no HTML."""
+        return told(self._words, self._address)
 
     @override
     def __str__(self) -> str:
@@ -125,8 +147,14 @@ class Linked:
     def _href(self, link: tuple[int, Href | None]) -> Href:
         """What a link says; that of one that was replaced is seldom asked for."""
         at, href = link
-        quoted = self._texts[at]
-        return href or _href(quoted, Value(0, len(quoted), '"'))
+        return href or _replaced(self._texts[at])
+
+    def _address(self, number: int) -> str | None:
+        """Where a link leads, as people read it; None for what they can't follow."""
+        said, target, _ = self._href(self._links[number])
+        if said.lower().startswith(("mailto:", "tel:")):
+            return " ".join(said.partition(":")[2].partition("?")[0].split()) or None
+        return target
 
 
 def _read(parts: Sequence[str], ours: frozenset[str], known: Known) -> Found:
@@ -147,6 +175,7 @@ def _read(parts: Sequence[str], ours: frozenset[str], known: Known) -> Found:
             part, page.rest = page.rest[piece.end :], ""
         if "<" not in part:
             page.texts.append(part)
+            page.words.some.append(part)
             continue
         found = known.get(part)
         if found is None:
@@ -167,7 +196,10 @@ def _found(text: str) -> Found:
         end = piece.end
         done = found.note(text, piece, done)
     else:
-        end = len(text) - text.endswith("<")
+        last = len(text) - text.endswith("<")
+        if end < last:
+            found.words.some.append(text[end:last])
+        end = last
     found.texts.append(text[done:end])
     found.rest = text[end:]
     return found
@@ -184,7 +216,7 @@ def _whole(text: str) -> Iterator[Piece | None]:
             yield None
             return
         if tag is not None and piece.kind != "raw":
-            yield Piece("raw", tag.start, piece.start, tag.name)
+            yield Piece("raw", tag.start, piece.start, tag.name, tag.values)
             tag = None
         if piece.kind == "start" and piece.name in RAW:
             tag = piece
@@ -229,6 +261,7 @@ def _finish(page: Found) -> tuple[int | None, bool]:
         # What comes after a tag that never ends is shown to nobody.
         tail.texts.append(text[done : last.start])
         tail.end, done = len(tail.texts), last.start
+        tail.last_word = len(tail.words.some) - 1
     elif tail.end is not None or page.end is not None:
         is_raw = False
     tail.texts.append(text[done:])
@@ -245,6 +278,15 @@ def way_out(address: str) -> str:
     """An unsubscribe line, for promotions that have forgotten it."""
     style = "font-size:12px;color:#666;margin-top:24px"
     return f'<p style="{style}"><a href="{html.escape(address)}">Unsubscribe</a></p>'
+
+
+def _silent(tags: str) -> Found:
+    return Found([tags], words=Words([Tag()]))
+
+
+@lru_cache(maxsize=1024)
+def _replaced(quoted: str) -> Href:
+    return _href(quoted, Value(0, len(quoted), '"'))
 
 
 def _href(text: str, value: Value) -> Href:

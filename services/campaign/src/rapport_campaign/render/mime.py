@@ -26,10 +26,15 @@ class Letter:
     date: datetime
     message_id: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    amp: str | None = None
 
 
 def mail_bytes(letter: Letter) -> bytes:
-    """The mail with CRLF line ends; text and HTML as alternatives, both quoted-printable."""
+    """The mail with CRLF line ends; text and HTML as alternatives, both quoted-printable.
+
+    An AMP part is between them: programs that don't know it show the last part that they know, and
+    some of them the last one whatever it is.
+    """
     # "=_" can't occur in quoted-printable text, so this boundary can't either.
     boundary = f"=_{letter.message_id.partition('@')[0][:40]}"
     opening = f"\r\n--{boundary}\r\n".encode()
@@ -46,6 +51,7 @@ def mail_bytes(letter: Letter) -> bytes:
             opening,
             _part("plain", letter.text),
             opening,
+            *((_part("x-amp-html", letter.amp), opening) if letter.amp else ()),
             _part("html", letter.html),
             f"\r\n--{boundary}--\r\n".encode(),
         ]

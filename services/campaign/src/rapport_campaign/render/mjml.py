@@ -3,8 +3,6 @@
 import re
 from dataclasses import replace
 
-import mjml
-
 from rapport_campaign.render.hiding import Hidden
 from rapport_campaign.render.inlining import inlined
 from rapport_campaign.render.scan import VOID, Piece, pieces
@@ -81,6 +79,9 @@ def compiled(page: Hidden, *, from_the_right: bool = False) -> Hidden:
 
     `from_the_right`: how it is set where its author does not say.
     """
+    # As with css-inline: only who makes templates needs it.
+    import mjml  # noqa: PLC0415
+
     check(page)
     try:
         # No fonts by themselves: each would tell a third party of who reads the mail.

@@ -10,6 +10,7 @@ import msgspec
 from rapport_campaign.domain.model import State
 from rapport_campaign.domain.templates import Said, Variable
 from rapport_campaign.render.addresses import is_refused
+from rapport_campaign.render.amp import fits
 from rapport_campaign.render.compose import person_variables
 from rapport_campaign.render.headers import UNSEEN, clean_subject, one_line
 from rapport_campaign.render.scan import decoded, pieces
@@ -29,6 +30,7 @@ Code = Literal[
     "no_alt",
     "empty_subject",
     "invisible_in_subject",
+    "no_answer",
 ]
 
 
@@ -62,6 +64,7 @@ class Sight:
     text: str
     size: int
     warnings: list[Warned] = field(default_factory=list)
+    amp: str | None = None
 
 
 def seen(view: View) -> Sight:
@@ -84,8 +87,12 @@ def seen(view: View) -> Sight:
         *_of_page(page),
         *([_clipped(size)] if size > CLIPPED_AT else []),
     ]
+    amp = rendered(said.amp, variables, html=True, most=MAX_COMPILED) if said.amp else None
+    if amp is not None and not fits(amp):
+        message = "the AMP part is larger than 200 KB: it is left out"
+        warnings.insert(0, Warned("too_large", "amp", message))
     shown = clean_subject(subject)
-    return Sight(shown, one_line(preheader), page, text, size, warnings[:_MOST])
+    return Sight(shown, one_line(preheader), page, text, size, warnings[:_MOST], amp)
 
 
 def lacks(path: tuple[str, ...], variables: Mapping[str, Any]) -> bool:

@@ -11,8 +11,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from selectolax.lexbor import LexborHTMLParser
-
 _NAME = re.compile(r"[a-zA-Z][^\t\n\f\r />]*+")
 _BETWEEN = re.compile(r"[\t\n\f\r /]*+")
 _ATTRIBUTE = re.compile(r"=?[^\t\n\f\r />=]*+")
@@ -85,6 +83,9 @@ def decoded(page: str, value: Value) -> str:
 
 @lru_cache(maxsize=4096)
 def _decoded(raw: str) -> str:
+    # Only where a page is read: who hands mails over is smaller without.
+    from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415
+
     found = LexborHTMLParser(f"<a href={raw}>").css_first("a")
     said = found.attributes.get("href") if found is not None else None
     return said or ""

@@ -22,6 +22,10 @@ EXISTING: Mapping[str, Any] = {
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "coupon": {"code": _VALUE},
+    "feed": ANY,
+    # Which slots and offers there are is asked when a text is saved (`handlers/suppliers.py`).
+    "recommendations": ANY,
+    "offer": ANY,
     "unsubscribe_url": _VALUE,
     "preferences_url": _VALUE,
     "now": ANY,

@@ -25,9 +25,10 @@ class Source(msgspec.Struct, frozen=True):
     text: str
     html: bool
     of_request: bool = False
+    amp: bool = False
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job without its campaign, which many jobs of a batch share."""
 
     claimed: Claimed
@@ -37,6 +38,7 @@ class Task(msgspec.Struct, frozen=True):
     content: Content | None
     language: str | None = None
     coupon: str | None = None
+    data: dict[str, Any] = {}
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -102,6 +102,24 @@ TASKS = Rows(
     plain("channel", "point", "title", "script", "outcome", "note", "created_at", "ended_at"),
     _MINE,
 )
+PRICES = Rows(
+    "campaign.message_price",
+    "prices in messages to you, by which rule each came about, and why",
+    "campaign.message_price t",
+    {"send_key": "text"},
+    {"message": "t.send_key", "prices": "CAST(t.prices AS text)", **plain("at")},
+    _MINE,
+    documents=frozenset({"prices"}),
+)
+QUOTES = Rows(
+    "campaign.offer_quote",
+    "prices that a shop has asked for you, and why they were so",
+    "campaign.offer_quote t",
+    {"quote_id": "uuid"},
+    {"prices": "CAST(t.prices AS text)", **plain("offer", "channel", "at", "created_at")},
+    _MINE,
+    documents=frozenset({"prices"}),
+)
 OBJECTIONS = Rows(
     "campaign.objection",
     "what you said no to, as it is heeded",
@@ -126,6 +144,25 @@ ANSWERS = Rows(
     {"job_id": "text", "profile_id": "text"},
     plain("outcome", "reason", "due_at", "at"),
     _MINE,
+)
+RECOMMENDED = Rows(
+    "campaign.recommended",
+    "products that messages have recommended to you, and why",
+    "campaign.recommended t",
+    {"send_key": "text", "slot": "text"},
+    {"message": "t.send_key", **plain("slot", "skus", "reasons", "at")},
+    _MINE,
+)
+PRODUCT_EVENTS = Rows(
+    "campaign.product_event",
+    "products that you have looked at, bought or given back, as they count for what is "
+    "recommended to you",
+    "campaign.product_event t",
+    {"source": "text", "message_id": "text"},
+    plain("kind", "skus", "at"),
+    "t.workspace = :workspace AND t.subject = ANY(SELECT decode(one, 'hex') "
+    "FROM unnest(CAST(:subjects AS text[])) AS one)",
+    frozenset({"workspace", "subjects"}),
 )
 INBOX = Rows(
     "campaign.inbox_item",
@@ -155,10 +192,14 @@ def parts(recogniser: Recogniser) -> list[Part]:
         OBJECTIONS,
         POSTS,
         TASKS,
+        PRICES,
+        QUOTES,
         CONTACTS,
         ANSWERS,
         _suppressed_addresses(recogniser),
         INBOX,
+        RECOMMENDED,
+        PRODUCT_EVENTS,
         _preferences(recogniser),
         _opt_ins(recogniser),
         _preference_links(recogniser),

@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack_texts, packed_texts
 
 _THERE = "at <= :at AND (ended_at IS NULL OR ended_at > :at)"
-_PAGE = text(
+STAYS = (
     "SELECT entry_id, profile_id, profile_version FROM campaign.entry "
     "WHERE workspace = :workspace AND segment_id = :segment AND entry_id > :after "
     "AND at <= :until AND (ended_at IS NULL OR ended_at > :at) ORDER BY entry_id LIMIT :limit"
 )
+"""SQL: a page of the stays in a segment at an instant."""
+_PAGE = text(STAYS)
 _COUNT = text(
     "SELECT count(*) FROM campaign.entry WHERE workspace = :workspace "
     f"AND segment_id = ANY(CAST(:segments AS text[])) AND {_THERE}"

@@ -19,7 +19,7 @@ _COLUMNS = (
     "archived_at, job, template_id::text AS template_id, template_version, "
     "languages, utm, coupon_pool, priority, channel, content::text AS content, "
     "CAST(quiet_hours AS text) AS quiet_hours, topic, topic_purpose, "
-    "broadcast_id::text AS broadcast_id, joins_until"
+    "broadcast_id::text AS broadcast_id, joins_until, amp"
 )
 _quiet = msgspec.json.Decoder(Quiet)
 _CREATE = text(
@@ -27,12 +27,12 @@ _CREATE = text(
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
     "started_at, archived_at, job, template_id, template_version, languages, utm, coupon_pool, "
     "priority, quiet_hours, topic, topic_purpose, channel, content, "
-    "broadcast_id, joins_until) "
+    "broadcast_id, joins_until, amp) "
     "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
     ":started_at, :archived_at, :job, :template_id, :template_version, :languages, "
     ":utm, :coupon_pool, :priority, CAST(:quiet_hours AS json), :topic, :topic_purpose, "
-    ":channel, CAST(:content AS json), CAST(:broadcast_id AS uuid), :joins_until)"
+    ":channel, CAST(:content AS json), CAST(:broadcast_id AS uuid), :joins_until, :amp)"
 )
 
 
@@ -140,7 +140,7 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
         text(
             "UPDATE campaign.campaign SET name = :name, segment_id = :segment_id, "
             "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
-            "text = :text, allow_old_events = :allow_old_events, "
+            "text = :text, amp = :amp, allow_old_events = :allow_old_events, "
             "include_existing = :include_existing, state = :state, started_at = :started_at, "
             "archived_at = :archived_at, job = :job, template_id = :template_id, "
             "template_version = :template_version, languages = :languages, "

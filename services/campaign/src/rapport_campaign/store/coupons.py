@@ -157,6 +157,39 @@ async def give(
     return codes
 
 
+async def on_shelf(
+    tx: AsyncConnection,
+    workspace: str,
+    pool: str,
+    *,
+    at: datetime,
+    behind: tuple[str, str],
+    back: Sequence[str],
+    limit: int,
+) -> list[tuple[str, str]]:
+    """The codes that `give` would give next at an instant, when it has given those up to `behind`
+    (their end, and the code) but for some that came `back`; each with its end.
+    """
+    rows = await tx.execute(
+        text(
+            f"SELECT code, CAST(expires_at AS text) AS ends FROM campaign.coupon WHERE {_OF} "
+            "AND send_key IS NULL AND expires_at > :at "
+            "AND ((expires_at, code) > (CAST(CAST(:ends AS text) AS timestamptz), :code) "
+            "OR code = ANY(CAST(:back AS text[]))) ORDER BY expires_at, code LIMIT :limit"
+        ),
+        {
+            "workspace": workspace,
+            "pool": pool,
+            "at": at,
+            "ends": behind[0],
+            "code": behind[1],
+            "back": list(back),
+            "limit": limit,
+        },
+    )
+    return [(row.code, row.ends) for row in rows]
+
+
 async def take_back(tx: AsyncConnection, keys: Sequence[MessageKey]) -> int:
     """Let codes be free again whose messages were surely not sent; how many."""
     if not keys:

@@ -18,12 +18,13 @@ _HELD = held_by(SCHEMA, "page.profile_id")
 
 CONTENTS = DataClass(
     name="contents",
-    about="what single messages said: subject, text, data",
+    about="what single messages said: subject, text, data; what was recommended in messages",
     table="campaign.message",
     key=_MESSAGE,
-    over=f"{_ENDED} AND EXISTS (SELECT FROM campaign.content c "
-    "WHERE c.workspace = t.workspace AND c.send_key = t.send_key)",
-    gone=("DELETE FROM campaign.content",),
+    over=f"{_ENDED} AND (EXISTS (SELECT FROM campaign.content c "
+    "WHERE c.workspace = t.workspace AND c.send_key = t.send_key) OR EXISTS (SELECT "
+    "FROM campaign.recommended r WHERE r.workspace = t.workspace AND r.send_key = t.send_key))",
+    gone=("DELETE FROM campaign.content", "DELETE FROM campaign.recommended"),
     owner=("profile_id",),
     held=_HELD,
     shortest=7,
@@ -40,4 +41,26 @@ ADDRESSES = DataClass(
     # Bounces and complaints come within days.
     shortest=30,
 )
-CLASSES = [CONTENTS, ADDRESSES]
+PRICES = DataClass(
+    name="prices",
+    about="prices that messages have named, and by which rules",
+    table="campaign.message_price",
+    key=_MESSAGE,
+    over="t.at < :before",
+    gone=("DELETE FROM campaign.message_price",),
+    owner=("profile_id",),
+    held=_HELD,
+    # Who has a mail comes with it within days.
+    shortest=30,
+)
+QUOTES = DataClass(
+    name="quotes",
+    about="prices that were asked for and kept",
+    table="campaign.offer_quote",
+    key={"quote_id": "uuid"},
+    over="t.created_at < :before",
+    gone=("DELETE FROM campaign.offer_quote",),
+    owner=("profile_id",),
+    held=_HELD,
+)
+CLASSES = [CONTENTS, ADDRESSES, PRICES, QUOTES]

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -110,6 +110,15 @@ async def add(tx: AsyncConnection, moved: Iterable[Move]) -> set[str]:
         changes[*place, one.after] += 1
         if one.before is not None:
             changes[*place, one.before] -= 1
+    return await _add(tx, changes)
+
+
+async def add_alike(tx: AsyncConnection, move: Move, number: int) -> None:
+    """Keep the totals of so many new messages of one campaign."""
+    await _add(tx, {(move.workspace, move.campaign, move.kind, move.after): number})
+
+
+async def _add(tx: AsyncConnection, changes: Mapping[tuple[str, str, str, str], int]) -> set[str]:
     ordered = [(key, number) for key, number in sorted(changes.items()) if number]
     if not ordered:
         return set()

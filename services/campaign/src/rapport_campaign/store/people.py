@@ -86,6 +86,19 @@ async def load(
     }
 
 
+async def gone(tx: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
+    """Those of these people who are there no more, and are nobody else."""
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, profile_id FROM campaign.person WHERE heir IS NULL AND version > 0 "
+            "AND version = ended AND (workspace, profile_id) IN (SELECT * FROM unnest("
+            "CAST(:workspaces AS text[]), CAST(:ids AS text[])))"
+        ),
+        _keys(sorted(set(keys))),
+    )
+    return {(row.workspace, row.profile_id) for row in rows}
+
+
 def _state(row: Row[Any]) -> State:
     consent = _consent.decode(row.consent or b'{"said":[]}')
     return State(

@@ -83,12 +83,16 @@ _QUEUES = (
     "ORDER BY queue, workspace LIMIT 1) "
     "FROM asking WHERE asking.workspace IS NOT NULL), "
     "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express, "
-    "CAST(NULL AS bigint) AS room FROM asking WHERE workspace IS NOT NULL AND :mails "
+    "CAST(NULL AS bigint) AS room, false AS is_run FROM asking "
+    "WHERE workspace IS NOT NULL AND :mails "
     "UNION ALL SELECT c.workspace, campaign_id::text, false, "
-    f"({_NOW} - greatest(free_at, {_NOW} - {CATCH_UP // _MICRO})) / interval + 1 "
+    f"({_NOW} - greatest(free_at, {_NOW} - {CATCH_UP // _MICRO})) / interval + 1, "
+    "broadcast_id IS NOT NULL "
     "FROM campaign.campaign c LEFT JOIN campaign.broadcast_pace a "
     "ON a.workspace = c.workspace AND a.run_id = c.campaign_id WHERE state = 'running' "
-    f"AND (:mails OR channel <> 'email') AND (free_at IS NULL OR free_at <= {_NOW})) "
+    f"AND (:mails OR channel <> 'email') AND (free_at IS NULL OR free_at <= {_NOW}) "
+    "AND (c.workspace, campaign_id::text) NOT IN (SELECT * FROM unnest("
+    "CAST(:closed AS text[]), CAST(:closed_ids AS text[])))) "
 )
 # The time of the statement is one for all its rows, so the index knows what is due.
 _NOW_DUE = "p.queue = q.queue AND p.workspace = q.workspace AND p.due_at <= statement_timestamp()"
@@ -96,9 +100,17 @@ _ANYTHING = text(
     f"{_QUEUES} SELECT EXISTS (SELECT 1 FROM queues q CROSS JOIN LATERAL ("
     f"SELECT FROM campaign.plan p WHERE {_NOW_DUE} LIMIT 1) AS due)"
 )
-# The campaigns of a workspace in random order: a long queue does not keep the others waiting.
+# The campaigns of a workspace in random order: a long queue does not keep the others waiting. A
+# broadcast leaves half of each claim to what events have called for, so that does not wait for the
+# end of its queue, nor for its turn; and each campaign of events leaves as much to it.
+_BUSY = (
+    "EXISTS (SELECT 1 FROM queues q CROSS JOIN LATERAL ("
+    f"SELECT FROM campaign.plan p WHERE {_NOW_DUE} LIMIT 1) AS due "
+    "WHERE NOT express AND is_run = {0})"
+)
 _CLAIM = text(
-    f"{_QUEUES} "
+    f"{_QUEUES}, busy AS MATERIALIZED (SELECT {_BUSY.format('true')} AS runs, "
+    f"{_BUSY.format('false')} AS others) "
     "SELECT p.workspace, p.send_key, p.kind, p.purpose, p.campaign_id::text AS campaign_id, "
     "p.occasion, p.profile_id, p.needed_version, p.to_address, p.attempt, p.waits, p.traceparent, "
     "p.channel, p.late_at, p.lane, "
@@ -107,7 +119,8 @@ _CLAIM = text(
     "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "
     "workspace, random()) AS q CROSS JOIN LATERAL ("
     f"SELECT * FROM campaign.plan p WHERE {_NOW_DUE} "
-    "ORDER BY p.due_at LIMIT least(CAST(:limit AS bigint), q.room) FOR UPDATE SKIP LOCKED) AS p "
+    "ORDER BY p.due_at LIMIT least(CAST(:limit AS bigint), q.room, CASE WHEN NOT q.express AND "
+    "(SELECT runs AND others FROM busy) THEN (:limit + 1) / 2 END) FOR UPDATE SKIP LOCKED) AS p "
     "LIMIT :limit"
 )
 # What is taken back is `chosen`: (workspace, send_key) of rows that are locked.
@@ -211,21 +224,29 @@ async def include(
 
 async def anything_due(tx: AsyncConnection) -> bool:
     """Whether a claim would find something; takes no locks."""
-    return bool(await tx.scalar(_ANYTHING, {"mails": True}))
+    return bool(await tx.scalar(_ANYTHING, {"mails": True, "closed": [], "closed_ids": []}))
 
 
 async def claim(
-    tx: AsyncConnection, limit: int, turn: Turn, *, mails: bool = True
+    tx: AsyncConnection,
+    limit: int,
+    turn: Turn,
+    *,
+    mails: bool = True,
+    closed: Sequence[tuple[str, str]] = (),
 ) -> list[Claimed]:
     """At most `limit` messages that are due and that nobody else is claiming, locked.
 
-    The first one is of whoever's turn it is. Without `mails` of campaigns by other channels only.
+    The first one is of whoever's turn it is. Without `mails` of campaigns by other channels only;
+    none of campaigns (workspace, id) that are `closed`.
     """
     rows = await tx.execute(
         _CLAIM,
         {
             "limit": limit,
             "mails": mails,
+            "closed": [one[0] for one in closed],
+            "closed_ids": [one[1] for one in closed],
             "express_first": turn.express_first,
             "express_after": turn.express_after,
             "campaigns_after": turn.campaigns_after,

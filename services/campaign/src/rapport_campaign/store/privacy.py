@@ -14,7 +14,7 @@ from rapport_campaign.tables import FOLLOWED, SCHEMA
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.store import PrivacyStore
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, Waits, changing
 
 PRIVACY = PrivacyStore(SCHEMA)
 ERASED = "erased"
@@ -85,11 +85,55 @@ POSTS = Found(
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.webhook_post WHERE {_OF_THEM}",
 )
+PRICES = Found(
+    "campaign.message_price",
+    "DELETE FROM campaign.message_price WHERE ctid IN (SELECT ctid FROM campaign.message_price "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.message_price WHERE {_OF_THEM}",
+)
+QUOTES = Found(
+    "campaign.offer_quote",
+    "DELETE FROM campaign.offer_quote WHERE ctid IN (SELECT ctid FROM campaign.offer_quote "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.offer_quote WHERE {_OF_THEM}",
+)
 TASKS = Found(
     "campaign.task",
     "DELETE FROM campaign.task WHERE ctid IN (SELECT ctid FROM campaign.task "
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM campaign.task WHERE {_OF_THEM}",
+)
+_READ_ON = (
+    "EXISTS (SELECT FROM campaign.job j WHERE j.workspace = t.workspace AND j.id = t.job "
+    "AND j.state IN ('queued', 'running'))"
+)
+_UPLOADED = text(
+    "SELECT EXISTS (SELECT FROM campaign.suppression_part t WHERE t.workspace = :workspace "
+    f"AND t.at < {BEFORE} AND {_READ_ON})"
+)
+UPLOADS = Found(
+    "campaign.suppression_part",
+    "DELETE FROM campaign.suppression_part WHERE ctid IN (SELECT t.ctid "
+    "FROM campaign.suppression_part t "
+    f"WHERE t.workspace = :workspace AND NOT {_READ_ON} LIMIT :limit)",
+    names=frozenset({"workspace"}),
+)
+RECOMMENDED = Found(
+    "campaign.recommended",
+    "DELETE FROM campaign.recommended WHERE ctid IN (SELECT ctid FROM campaign.recommended "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.recommended WHERE {_OF_THEM}",
+)
+_THEIR_EVENTS = (
+    "campaign.product_event WHERE workspace = :workspace AND subject = ANY(SELECT "
+    f"decode(one, 'hex') FROM unnest(CAST(:subjects AS text[])) AS one) AND received_at < {BEFORE}"
+)
+PRODUCT_EVENTS = Found(
+    "campaign.product_event",
+    f"DELETE FROM campaign.product_event WHERE ctid IN (SELECT ctid FROM {_THEIR_EVENTS} "
+    "LIMIT :limit)",
+    f"SELECT count(*) FROM {_THEIR_EVENTS}",
+    names=frozenset({"workspace", "subjects", "at"}),
 )
 PEOPLE = Found(
     "campaign.person",
@@ -125,13 +169,25 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         OBJECTIONS,
         CONTACTS,
         ANSWERS,
-        _suppressed_addresses(recogniser),
         INBOX,
         POSTS,
         TASKS,
+        RECOMMENDED,
+        PRODUCT_EVENTS,
+        PRICES,
+        QUOTES,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
+        # Last, so that nothing else waits for files to be read to their end.
+        Waits("campaign.suppression_part", _are_read),
+        UPLOADS,
+        _suppressed_addresses(recogniser),
     ]
+
+
+async def _are_read(tx: AsyncConnection, who: Subject) -> bool:
+    found = await tx.execute(_UPLOADED, {"workspace": who.workspace, "at": who.at})
+    return bool(found.scalar_one())
 
 
 def _addressed(recogniser: Recogniser) -> Sweep:

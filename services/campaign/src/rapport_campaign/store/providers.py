@@ -110,12 +110,14 @@ async def listed(
     return [_member(row) for row in rows]
 
 
-async def of_channel(tx: AsyncConnection, workspace: str, channel: Channel) -> list[Member]:
-    """The accounts that send by a channel; how they stand is locked, in the order of ids."""
+async def of_channel(
+    tx: AsyncConnection, workspace: str, channel: Channel, *, lock: bool = True
+) -> list[Member]:
+    """The accounts that send by a channel; with `lock` how they stand is, in the order of ids."""
     rows = await tx.execute(
         text(
             f"{_BOTH}AND a.channel = :channel AND a.state = 'active' "
-            "ORDER BY a.account_id FOR UPDATE OF s"
+            f"ORDER BY a.account_id{_locked(lock=lock)}"
         ),
         {"workspace": workspace, "channel": channel},
     )

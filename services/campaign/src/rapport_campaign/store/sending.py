@@ -16,10 +16,11 @@ from rapport_campaign.store.moves import FIXED, TOLD, WAY, Move, at, moves, plac
 _MARK = text(
     "WITH v AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:keys AS text[]), "
     "CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:addresses AS text[]), "
-    "CAST(:delays AS float8[]), CAST(:lanes AS text[])) "
-    "AS v(workspace, send_key, state, reason, address, delay, lane)), "
+    "CAST(:delays AS float8[]), CAST(:lanes AS text[]), CAST(:untils AS timestamptz[])) "
+    "AS v(workspace, send_key, state, reason, address, delay, lane, until)), "
     "waits AS (UPDATE campaign.plan AS p SET reason = v.reason, waits = p.waits + 1, lane = NULL, "
-    "due_at = clock_timestamp() + make_interval(secs => v.delay) FROM v "
+    "due_at = coalesce(v.until + (p.due_at - date_trunc('second', p.due_at)), "
+    "clock_timestamp() + make_interval(secs => v.delay)) FROM v "
     "WHERE p.workspace = v.workspace AND p.send_key = v.send_key AND v.state = 'planned'), "
     "gone AS (DELETE FROM campaign.plan AS p USING v "
     "WHERE p.workspace = v.workspace AND p.send_key = v.send_key AND v.state <> 'planned' "
@@ -93,8 +94,8 @@ _EXPIRE = text(
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a claimed message becomes; `delay` in seconds is for those that go on waiting. `lane`:
-    in which it counts while it is on its way.
+    """What a claimed message becomes; those that go on waiting do for `delay` seconds, or `until`
+    then, in the order that they are in. `lane`: in which it counts while it is on its way.
     """
 
     key: MessageKey
@@ -103,6 +104,7 @@ class Mark:
     address: str | None = None
     delay: float = 0.0
     lane: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ async def mark(
             "addresses": [one.address for one in marks],
             "delays": [one.delay for one in marks],
             "lanes": [one.lane for one in marks],
+            "untils": [one.until for one in marks],
             "token": token,
             "lease": lease,
             "before": "planned",

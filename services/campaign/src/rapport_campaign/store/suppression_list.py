@@ -9,6 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.suppressions import Entry, Place
 from rapport_common.db import pack_texts, packed_texts
+from rapport_common.files.parts import PartStore
+
+FILES = PartStore("campaign.suppression_part", "campaign.suppression_refusal")
+"""Files that are put on the list."""
 
 # An entry about all stays so, whatever is added; one that was ended begins anew.
 _PUT = text(

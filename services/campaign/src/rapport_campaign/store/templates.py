@@ -187,7 +187,7 @@ async def bring_drafts(
     await tx.execute(
         text(
             "UPDATE campaign.campaign SET template_version = :version, subject = :subject, "
-            "html = :html, text = :text, languages = :languages "
+            "html = :html, text = :text, amp = :amp, languages = :languages "
             f"WHERE {_OF} AND state = 'draft'"
         ),
         {
@@ -197,6 +197,7 @@ async def bring_drafts(
             "subject": compiled.own.subject,
             "html": compiled.own.html,
             "text": compiled.own.text,
+            "amp": compiled.own.amp,
             "languages": kept_languages(compiled),
         },
     )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -107,7 +108,8 @@ Table(
     Column("details", JSON, nullable=False),
 )
 
-# What a dry run found of each person; `address` is a digest, to be compared only.
+# What a dry run found of each person; `address` is a digest, to be compared only. Who is `asked`
+# still has a place in the order of the plan, and has passed so many gates (ADR 86).
 Table(
     "broadcast_answer",
     METADATA,
@@ -119,8 +121,35 @@ Table(
     Column("due_at", Instant, nullable=False),
     Column("address", LargeBinary),
     Column("at", Instant, nullable=False, server_default=text("now()")),
-    CheckConstraint("outcome IN ('gets', 'waits', 'never')", name="outcome"),
+    Column("place", BigInteger),
+    Column("needed_version", BigInteger),
+    Column("late_at", Instant),
+    Column("gate", SmallInteger, nullable=False, server_default=text("0")),
+    Column("looks", SmallInteger, nullable=False, server_default=text("0")),
+    Column("waited_for", Text),
+    CheckConstraint("outcome IN ('gets', 'waits', 'never', 'fails', 'asked')", name="outcome"),
     Index("ix_broadcast_answer_address", "workspace", "job_id", "address"),
     Index("ix_broadcast_answer_at", "at", postgresql_using="brin"),
+    Index(
+        "ix_broadcast_answer_asked",
+        "workspace",
+        "job_id",
+        "due_at",
+        "place",
+        postgresql_where=text("outcome = 'asked'"),
+    ),
     Index(None, "workspace", "profile_id"),
+)
+
+# How far a dry run has come, and what those before would have taken: in the transaction of what it
+# has found. `version` counts these: of two who work on it one goes on.
+Table(
+    "dry_run",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("course", JSON, nullable=False),
+    Column("at", Instant, nullable=False, server_default=text("now()")),
+    Index("ix_dry_run_at", "at", postgresql_using="brin"),
 )

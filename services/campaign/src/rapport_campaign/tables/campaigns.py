@@ -54,6 +54,8 @@ Table(
     # Of a broadcast, or of one run of it; and until when who enters its segment gets that, too.
     Column("broadcast_id", Id),
     Column("joins_until", Instant),
+    # The page again, as AMP for Email.
+    Column("amp", Text),
     CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),

@@ -29,3 +29,16 @@ Table(
     Column("day", Date, nullable=False, server_default=text("'0001-01-01'")),
     Column("sent", Integer, nullable=False, server_default=text("0")),
 )
+
+# By which pools of an installation's servers mails go: each version of the rules; the greatest
+# holds (ADR 86).
+Table(
+    "mail_pool_rules",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("rules", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+)

@@ -1,6 +1,7 @@
 """Who is in which segment, and what each segment is."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from rapport_campaign.tables.schema import METADATA, Instant
 
@@ -35,4 +36,6 @@ Table(
     Column("active", Boolean, nullable=False),
     Column("changed_at", Instant, nullable=False),
     Column("archived_at", Instant),
+    # What its rule reads, where its definition tells of it.
+    Column("reads", JSONB),
 )

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     text,
@@ -123,4 +124,27 @@ Table(
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+
+# A file of addresses that was uploaded, in pieces, until its job has ended.
+Table(
+    "suppression_part",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("job", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# Rows of such files that were not taken. What they hold is not kept: the file has it.
+Table(
+    "suppression_refusal",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("job", Text, primary_key=True),
+    Column("line", BigInteger, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
 )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -91,4 +92,19 @@ Table(
         "provider_id",
         postgresql_where=text("provider_id IS NOT NULL"),
     ),
+)
+
+# What is in the hands of a provider that can be asked about it; gone once it is known what became
+# of it. `digest` is of what it says; `ask_at`: when it is asked about next.
+Table(
+    "inquiry",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("account_id", Id, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("ask_at", Instant, nullable=False),
+    Column("asked", SmallInteger, nullable=False),
+    Index("ix_inquiry_ask", "ask_at"),
 )

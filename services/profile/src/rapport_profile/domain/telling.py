@@ -19,6 +19,7 @@ from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.orders import Statement, statement
+from rapport_profile.domain.own_traits import sayable
 from rapport_profile.domain.point_states import Standing, standing_said
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.rectifications import Rectified, rectification_said
@@ -116,7 +117,11 @@ def traits_said(event: Event) -> dict[str, tuple[msgspec.Raw, bool]]:
 
 
 def _traits_of(event: Event) -> dict[str, msgspec.Raw]:
-    return _object(event.traits)
+    traits = sayable(event, _object(event.traits))
+    if ONCE in traits and event.trust != "trusted":
+        once = sayable(event, _object(traits[ONCE]))
+        traits[ONCE] = msgspec.Raw(msgspec.json.encode(once))
+    return traits
 
 
 def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:

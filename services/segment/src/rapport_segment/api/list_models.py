@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import Identifier
+from rapport_common.files.parts import Refusal
 from rapport_common.files.rows import Encoding
 from rapport_segment.api.models import Name
 from rapport_segment.domain.list_rows import ListSpec
 from rapport_segment.domain.naming import Refused, named
-from rapport_segment.store.list_files import Refusal
 from rapport_segment.store.lists import Listed
 
 MOST = 1000

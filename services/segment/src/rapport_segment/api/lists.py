@@ -8,17 +8,17 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.files.uploads import received
 from rapport_common.jobs.routes import JobId, ShownJob, shown
 from rapport_common.paging import Listed, Paging
 from rapport_common.routes import Router
 from rapport_segment.api import list_models as models
 from rapport_segment.api.callers import PERSONAL, Reader, Writer
 from rapport_segment.handlers import lists, uploading
-from rapport_segment.handlers.list_files import received
 from rapport_segment.handlers.lists import OnLists, require, require_listed
-from rapport_segment.store import list_files
 from rapport_segment.store import lists as store
 from rapport_segment.store.jobs import JOBS, UPLOAD
+from rapport_segment.store.list_files import FILES
 
 UPLOADS = re.compile(r"/v1/lists/[^/]+/uploads")
 """Where a body may be as long as a file."""
@@ -85,9 +85,7 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
             job = await JOBS.find(tx, caller.workspace, job_id)
             if job is None or job.kind != UPLOAD or job.subject != str(list_id):
                 raise NotFoundError(f"There is no upload '{job_id}' of this list.")
-            found = await list_files.refusals(
-                tx, caller.workspace, job_id, after=after, limit=page.ask
-            )
+            found = await FILES.refused(tx, caller.workspace, job_id, after=after, limit=page.ask)
         answer = page.answer(found, key=lambda one: [one.line], show=models.refused_row)
         return Listed[models.RefusedRow](**answer)
 

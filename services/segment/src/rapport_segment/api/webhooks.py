@@ -127,7 +127,7 @@ def webhook_routes(engine: AsyncEngine, means: Means) -> APIRouter:
         """Give it a new secret; for some hours posts are signed with both."""
         overlap = timedelta(hours=body.overlap_hours)
         async with engine.begin() as tx:
-            found = await webhooks.rotate(tx, means.keys, caller.workspace, webhook_id, overlap)
+            found = await webhooks.rotate(tx, means.sealer, caller.workspace, webhook_id, overlap)
             counts = await store.counts(tx, caller.workspace, [webhook_id])
         shown = _shown(found.webhook, counts.get(webhook_id, (0, 0)))
         return {**shown, "secret": found.secret}
@@ -188,7 +188,7 @@ def webhook_reading_routes(engine: AsyncEngine) -> APIRouter:
                 after=None if after is None else (after[0], after[1]),
                 limit=page.ask,
             )
-        return page.answer(found, key=lambda one: [one.created_at, one.message_id], show=_delivery)
+        return page.answer(found, key=lambda one: [one.created_at, one.post_id], show=_delivery)
 
     return router
 
@@ -214,7 +214,7 @@ def _shown(one: Webhook, counts: tuple[int, int]) -> dict[str, Any]:
 
 def _delivery(one: Delivery) -> dict[str, Any]:
     return {
-        "id": message_id(one.message_id),
+        "id": message_id(one.post_id),
         "profile_id": one.profile_id,
         "body": msgspec.json.decode(one.body),
         "created_at": one.created_at,

@@ -38,14 +38,14 @@ async def settle(
     """Write down what became of a post; nothing if another process has it by now."""
     found = verdict(answer)
     if found is Verdict.DELIVERED:
-        await deliveries.delivered(tx, to, delivery.message_id, holder, now)
+        await deliveries.delivered(tx, to, delivery.post_id, holder, now)
         return found
     failures = await deliveries.away(tx, to, now) if found is Verdict.AWAY else 0
     pause = after_failure(delivery.attempts + 1, failures, answer, chance)
     held = await deliveries.failed(
         tx,
         to,
-        delivery.message_id,
+        delivery.post_id,
         holder,
         error=answer.error or f"it answered {answer.status}",
         status=answer.status,

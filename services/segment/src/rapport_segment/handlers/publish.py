@@ -8,7 +8,11 @@ from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.scores import ProfileScores
 from rapport_common.events.topics import PROFILE_SCORES, SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
 from rapport_common.publisher import Publisher
+from rapport_segment.domain import rules
 from rapport_segment.domain.membership import Change
+from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.reads import reads_of
+from rapport_segment.domain.sections import exact
 from rapport_segment.handlers.delivering import announce
 from rapport_segment.store.definitions import Stored
 from rapport_segment.tables import SCHEMA
@@ -43,7 +47,16 @@ async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
             at=one.updated_at,
             active=one.active,
             archived_at=one.archived_at,
+            reads=_reads(one),
         )
         for one in definitions
     ]
     await _DEFINITIONS.tell(tx, *records)
+
+
+def _reads(one: Stored) -> list[str] | None:
+    """What a segment's rule reads; None of one that a former version kept and this can't read."""
+    try:
+        return reads_of(rules.parse(exact(one.rule)))
+    except RuleError:
+        return None

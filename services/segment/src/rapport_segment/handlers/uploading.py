@@ -16,17 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock
 from rapport_common.errors import ConflictError, InvalidRequestError
+from rapport_common.files.uploads import At, Received, pieces
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment.domain.list_rows import ListSpec, wrong_kind
 from rapport_segment.domain.naming import kind_called
-from rapport_segment.handlers.list_files import At, ListFile, Piece, Received, opened, pieces
+from rapport_segment.handlers.list_files import ListFile, Piece, opened
 from rapport_segment.handlers.list_use import users_of
 from rapport_segment.handlers.lists import require_living, subjects_of
 from rapport_segment.handlers.segments import begin_anew
-from rapport_segment.store import definitions, list_files, lists
+from rapport_segment.store import definitions, lists
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.jobs import JOBS, UPLOAD
+from rapport_segment.store.list_files import FILES
 from rapport_segment.store.lists import KeptList
 
 ROWS = 2000
@@ -51,7 +53,7 @@ async def begin(tx: AsyncConnection, workspace: str, spec: ListSpec, file: Recei
     await require_living(tx, workspace, UUID(spec.list_id))
     job = str(uuid7())
     for number, content in enumerate(pieces(file)):
-        await list_files.write_part(tx, workspace, job, number, content)
+        await FILES.write(tx, workspace, job, number, content)
     new = NewJob(job, UPLOAD, msgspec.to_builtins(spec), subject=spec.list_id)
     await JOBS.add(tx, workspace, new)
     return job
@@ -124,7 +126,7 @@ class Uploading:
                 generation = position["generation"] if replaces else one.generation
                 # Who is to be forgotten is so with all that was received before the wish.
                 await lists.put(tx, one, subjects, generation=generation, now=job.created_at)
-                await list_files.write_refusals(tx, job.workspace, job.id, piece.refusals, now)
+                await FILES.refuse(tx, (job.workspace, job.id), piece.refusals, now)
             yield piece
             at = piece.after
 
@@ -152,7 +154,7 @@ class Uploading:
             await _require_going_on(tx, job)
             for user in await _users(tx, one):
                 await begin_anew(tx, user)
-            await list_files.forget_parts(tx, job.workspace, job.id)
+            await FILES.forget(tx, job.workspace, job.id)
 
 
 async def put_away(tx: AsyncConnection, job: Job) -> None:
@@ -160,7 +162,7 @@ async def put_away(tx: AsyncConnection, job: Job) -> None:
     the list is built by what was taken of it.
     """
     await definitions.seize(tx, job.workspace)
-    await list_files.forget_parts(tx, job.workspace, job.id)
+    await FILES.forget(tx, job.workspace, job.id)
     # As it is now: the first piece may have come while the lock was waited for.
     job = await JOBS.find(tx, job.workspace, job.id) or job
     one = await lists.find(tx, job.workspace, UUID(job.subject or ""), hold=True)

@@ -14,9 +14,9 @@ from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.outside.addresses import Network, UnusableUrlError, require_usable
+from rapport_common.outside.sealing import Sealer
 from rapport_common.outside.signed_posts import SECRET_BYTES, new_secret
-from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys
-from rapport_segment.handlers.sealing import sealed, secrets_of
+from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys, place_of
 from rapport_segment.handlers.segments import require as require_segment
 from rapport_segment.store import deliveries, webhooks
 from rapport_segment.store.webhooks import Webhook
@@ -35,6 +35,11 @@ class Means:
 
     keys: SecretKeys
     own: Sequence[Network] = ()
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals and opens their secrets."""
+        return Sealer(self.keys, place_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ async def create(
         created_by=caller.subject,
     )
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
-    made = replace(made, secret=sealed(means.keys, made, secret))
+    made = replace(made, secret=means.sealer.sealed(made, secret))
     await webhooks.insert(tx, made)
     return Shown(made, secret)
 
@@ -105,7 +110,7 @@ async def change(
 
 
 async def rotate(
-    tx: AsyncConnection, keys: SecretKeys, workspace: str, webhook_id: UUID, overlap: timedelta
+    tx: AsyncConnection, sealer: Sealer, workspace: str, webhook_id: UUID, overlap: timedelta
 ) -> Shown:
     """Give it a new secret; for `overlap` posts are signed with both.
 
@@ -122,9 +127,9 @@ async def rotate(
         )
         raise ConflictError(message, code="rotated_already", details={"former_until": until})
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
-    new = replace(old, secret=sealed(keys, old, secret), former_secret=None, former_until=None)
+    new = replace(old, secret=sealer.sealed(old, secret), former_secret=None, former_until=None)
     with suppress(SealedSecretError):
-        kept = sealed(keys, old, secrets_of(keys, old, now)[0])
+        kept = sealer.sealed(old, sealer.opened(old, now)[0])
         new = replace(new, former_secret=kept, former_until=now + overlap)
     await webhooks.change(tx, new)
     return Shown(await require(tx, workspace, webhook_id), secret)

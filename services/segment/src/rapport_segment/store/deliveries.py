@@ -27,7 +27,7 @@ _SHOWN = "message_id, profile_id, body, created_at, try_at, attempts, status, er
 class Delivery:
     """A post as it is kept; `body` is JSON. It is tried at `try_at`, unless it `died_at`."""
 
-    message_id: UUID
+    post_id: UUID
     profile_id: UUID
     body: str
     created_at: datetime

@@ -102,7 +102,7 @@ async def change(tx: AsyncConnection, one: Webhook) -> None:
 
 
 async def sealed_otherwise(
-    tx: AsyncConnection, prefix: str, now: datetime, *, limit: int
+    tx: AsyncConnection, prefix: str, now: datetime, limit: int
 ) -> list[Webhook]:
     """Webhooks of all workspaces with a secret that does not begin so, or one that counts no more;
     they are locked. Whom others have locked is left to them.
