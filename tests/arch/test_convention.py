@@ -56,6 +56,7 @@ ONE = {
     "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/calendars/{name}/due": "one instant",
     "/v1/profiles/{profile_id}/why": "one explanation",
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
@@ -70,6 +71,11 @@ STREAMS = {
 }
 # What lists things that have no id of their own, and what they are known by.
 KEYED = {
+    "/v1/calendars": "name",
+    "/v1/calendars/{name}/history": "version",
+    "/v1/case-policies": "name",
+    "/v1/case-policies/{name}/history": "version",
+    "/v1/case-policy-library": "name",
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",

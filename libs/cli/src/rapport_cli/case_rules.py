@@ -94,7 +94,7 @@ def holidays(
     """Let the whole days of an iCalendar file be the holidays."""
     api = show.session(ctx).api("feedback")
     version = api.get(_at(CALENDARS, name))["version"]
-    body = {"ical": documents.text(file), "version": version, "reason": reason}
+    body = {"ical": documents.text(file, "calendar"), "version": version, "reason": reason}
     _declared(api.post(f"{_at(CALENDARS, name)}/holidays", body), as_json=as_json)
 
 
