@@ -154,7 +154,7 @@ async def test_open_cases_follow_a_changed_policy_and_closed_ones_stay(service: 
     assert await waiting(service) == [("case_first_response", start + timedelta(hours=4.5))]
     assert (await shown(service, closed["id"]))["clocks"] == before["clocks"]
     gone = await service.client.delete("/v1/case-policies/urgent")
-    assert gone.status_code == 200, gone.text
+    assert gone.status_code == 204, gone.text
     await follow(service)
     found = await shown(service, case["id"])
     assert {one["clock"]: one["outcome"] for one in found["clocks"]} == {
@@ -176,7 +176,7 @@ async def test_a_calendar_in_use_is_not_taken_away(service: Service) -> None:
     refused = await service.client.delete("/v1/calendars/always")
     assert (refused.status_code, refused.json()["details"]) == (409, {"policies": ["urgent"]})
     await service.client.delete("/v1/case-policies/urgent")
-    assert (await service.client.delete("/v1/calendars/always")).status_code == 200
+    assert (await service.client.delete("/v1/calendars/always")).status_code == 204
     assert (await service.client.get("/v1/calendars/always")).status_code == 404
     versions = (await service.client.get("/v1/calendars/always/history")).json()["items"]
     assert [(one["version"], one["removed"]) for one in versions] == [(2, True), (1, False)]
@@ -225,7 +225,7 @@ HOSTILE: list[tuple[str, str, dict[str, Any], int]] = [
     ("PUT", "/v1/case-policies/none", {"clocks": [{**RESPONSE, "limit": {"days": 36500}}]}, 422),
     ("PUT", "/v1/case-policies/none", {"clocks": [RESPONSE, RESPONSE]}, 422),
     ("PUT", "/v1/case-policies/none", {"clocks": [{**RESPONSE, "calendar": "no"}]}, 422),
-    ("POST", "/v1/calendars/none/holidays", {"ical": "x" * 5_000_000}, 422),
+    ("POST", "/v1/calendars/none/holidays", {"ical": "x" * 5_000_000}, 413),
     ("POST", "/v1/calendars/none/holidays", {"ical": "x"}, 422),
 ]
 

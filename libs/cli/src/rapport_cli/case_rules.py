@@ -51,6 +51,13 @@ def _app(path: str, parts: tuple[str, ...], about: str) -> typer.Typer:
         answer = api.get(f"{_at(path, name)}/history", limit=limit, cursor=cursor)
         show.page(answer, rules.COLUMNS, as_json=as_json)
 
+    _add_changes(app, path, parts)
+    return app
+
+
+def _add_changes(app: typer.Typer, path: str, parts: tuple[str, ...]) -> None:
+    """The commands by which one is set, and taken away."""
+
     @app.command("set")
     def set_one(
         ctx: typer.Context,
@@ -69,13 +76,11 @@ def _app(path: str, parts: tuple[str, ...], about: str) -> typer.Typer:
     @app.command()
     def archive(ctx: typer.Context, name: Name, *, as_json: show.AsJson = False) -> None:
         """Take one away; open cases follow, by a job."""
-        answer = show.session(ctx).api("feedback").delete(_at(path, name))
+        show.session(ctx).api("feedback").delete(_at(path, name))
         if as_json:
-            show.data(answer)
+            show.data({"name": name})
         else:
             show.line(f"{name} is taken away.")
-
-    return app
 
 
 calendars = _app(CALENDARS, CALENDAR, "Business calendars, by which limits of cases are counted.")

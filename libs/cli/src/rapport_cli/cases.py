@@ -147,8 +147,14 @@ def set_fields(
 ) -> None:
     """Say what is known of a case, and whose it is; its clocks go by the policy for that."""
     known = {
-        "severity": severity, "category": category, "product": product, "tier": tier,
-        "order_id": order_id, "team": team, "owner": owner, "version": version,
+        "severity": severity,
+        "category": category,
+        "product": product,
+        "tier": tier,
+        "order_id": order_id,
+        "team": team,
+        "owner": owner,
+        "version": version,
     }
     given = {name: value for name, value in known.items() if value is not None}
     api = show.session(ctx).api("feedback")

@@ -18,7 +18,6 @@ from rapport_feedback.api.rule_models import (
     DueView,
     NewCalendar,
     NewHolidays,
-    Removed,
     ShownCalendar,
     rule_name,
 )
@@ -68,14 +67,13 @@ def calendar_routes(engine: AsyncEngine, levels: ServiceLevels) -> APIRouter:
             )
         return Declared(name=name, version=found.version, job_id=job)
 
-    @router.delete("/{name}")
-    async def remove(name: str, caller: Writer) -> Removed:
+    @router.delete("/{name}", status_code=204)
+    async def remove(name: str, caller: Writer) -> None:
         """Take it away; refused while policies go by it. Its versions stay."""
         named: Named = ("calendar", rule_name(name))
         by = By(caller.subject, TAKEN_AWAY, 0)
         async with engine.begin() as tx:
-            job = await case_rules.remove(tx, caller.workspace, named, by, levels)
-        return Removed(job_id=job)
+            await case_rules.remove(tx, caller.workspace, named, by, levels)
 
     return router
 

@@ -18,7 +18,6 @@ from rapport_feedback.api.rule_models import (
     PreviewBody,
     PreviewClock,
     PreviewView,
-    Removed,
     ShippedPolicy,
     ShownPolicy,
     rule_name,
@@ -63,14 +62,13 @@ def policy_routes(engine: AsyncEngine, levels: ServiceLevels) -> APIRouter:
             )
         return Declared(name=name, version=found.version, job_id=job)
 
-    @router.delete("/{name}")
-    async def remove(name: str, caller: Writer) -> Removed:
+    @router.delete("/{name}", status_code=204)
+    async def remove(name: str, caller: Writer) -> None:
         """Take it away: its open cases go by the next one that fits. Its versions stay."""
         by = By(caller.subject, TAKEN_AWAY, 0)
         async with engine.begin() as tx:
             named: Named = ("policy", rule_name(name))
-            job = await case_rules.remove(tx, caller.workspace, named, by, levels)
-        return Removed(job_id=job)
+            await case_rules.remove(tx, caller.workspace, named, by, levels)
 
     return router
 

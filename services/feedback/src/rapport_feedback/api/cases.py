@@ -94,6 +94,30 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
         allowed = rules.allowed_from(told.complaint.case, cases.levels.reopen, now)
         return CaseWithHistory.told(told, allowed, now)
 
+    @router.post("/{case_id}/state")
+    async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:
+        now = clock.now()
+        async with engine.begin() as tx:
+            moved = await cases.move(
+                tx,
+                caller.workspace,
+                id_of(case_id, "case"),
+                body.state,
+                actor=caller.subject,
+                note=body.note,
+                now=now,
+                seen=body.version,
+            )
+        metrics.CASES.labels(moved.case.state).inc()
+        return CaseView.of(moved, now)
+
+    return router
+
+
+def case_change_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
+    """/v1/cases/{case_id}: what is known of it, and what was done."""
+    router = Router(prefix="/v1/cases", tags=["cases"])
+
     @router.patch("/{case_id}")
     async def change(case_id: str, body: CaseChange, caller: Writer) -> CaseView:
         """Say what is known of a case, and whose it is; its clocks go by the policy for that."""
@@ -126,23 +150,6 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 seen=body.version,
             )
         return CaseView.of(noted, now)
-
-    @router.post("/{case_id}/state")
-    async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:
-        now = clock.now()
-        async with engine.begin() as tx:
-            moved = await cases.move(
-                tx,
-                caller.workspace,
-                id_of(case_id, "case"),
-                body.state,
-                actor=caller.subject,
-                note=body.note,
-                now=now,
-                seen=body.version,
-            )
-        metrics.CASES.labels(moved.case.state).inc()
-        return CaseView.of(moved, now)
 
     return router
 

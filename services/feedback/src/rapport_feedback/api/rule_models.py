@@ -227,12 +227,6 @@ class Declared(BaseModel):
     job_id: str
 
 
-class Removed(BaseModel):
-    """The job by which open cases follow."""
-
-    job_id: str
-
-
 class DueView(BaseModel):
     """When so much open time, or so many business days, will have passed."""
 

@@ -1,14 +1,16 @@
 """Clocks of cases by policies, calendars and policies in versions, what is known of cases, jobs.
 
-Revision: 0016, follows 0013.
+Revision: 0015, follows 0014.
 """
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0016"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -91,11 +93,11 @@ def downgrade() -> None:
             op.alter_column(table, name, nullable=False, schema=SCHEMA)
 
 
-def _column(name: str, kind: sa.types.TypeEngine[object], default: str) -> sa.Column[object]:
+def _column(name: str, kind: sa.types.TypeEngine[Any], default: str) -> sa.Column[Any]:
     return sa.Column(name, kind, server_default=sa.text(default), nullable=False)
 
 
-def _of_case(table: str, *columns: sa.Column[object] | sa.PrimaryKeyConstraint) -> None:
+def _of_case(table: str, *columns: sa.Column[Any] | sa.PrimaryKeyConstraint) -> None:
     op.create_table(
         table,
         sa.Column("workspace", sa.Text(), nullable=False),
