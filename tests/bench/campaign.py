@@ -90,12 +90,15 @@ def _broadcast(
         Row(f"memory of {name}", one / MIB, "MiB", "150", note="PSS, with its renderers")
         for name, one in zip(NAMES, peak, strict=True)
     ]
+    return [*rows, *_signing()]
+
+
+def _signing() -> list[Row]:
     cores = os.cpu_count() or 1
-    rows += [
+    return [
         Row(f"signing a mail, {name}", one, "µs", note=f"{cores * 1e6 / one:,.0f}/s of all cores")
         for name, one in mail_floor.signatures()
     ]
-    return rows
 
 
 def _share(pid: int) -> int:

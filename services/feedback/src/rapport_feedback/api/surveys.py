@@ -74,16 +74,13 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
     async def create(body: NewSurvey, caller: Writer, once: Repeatable) -> SurveyWithForm:
         """A new survey in its first wave: one question by itself, or a form."""
         workspace, new, form = caller.workspace, uuid4(), body.asked()
+        said = body.model_dump()
         async with engine.begin() as tx:
-            made = await once.earlier(
-                tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
-            )
+            made = await once.earlier(tx, SCHEMA, workspace, body=said, made_id=str(new))
             if made is not None:
                 return SurveyWithForm.told(*await surveys.form(tx, workspace, UUID(made)), {})
             survey = await surveys.create(
-                tx,
-                workspace,
-                new,
+                *(tx, workspace, new),
                 name=body.name,
                 form=form,
                 actor=caller.subject,
