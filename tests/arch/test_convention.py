@@ -57,6 +57,7 @@ ONE = {
     "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/surveys/{survey_id}/trend": "one trend, of few waves",
     "/v1/profiles/{profile_id}/why": "one explanation",
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
@@ -65,6 +66,7 @@ STREAMS = {
     "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
     "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
+    "/v1/surveys/{survey_id}/trend/page": "a page for a browser",
     "/v1/suppressions/export": "a file, which is made while it is sent",
     "/v1/tasks/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
@@ -80,6 +82,7 @@ KEYED = {
     "/v1/snippets": "name",
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
+    "/v1/surveys/{survey_id}/versions": "version",
     "/v1/coupon-pools": "name",
     "/v1/feeds": "name",
     "/v1/products": "sku",
@@ -155,6 +158,7 @@ INSTANT = {
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
     "/v1/brand",
+    "/v1/surveys/{survey_id}/form",
     "/v1/computed-traits/{name}",
     "/v1/group-rules",
     "/v1/loyalty/programme",
@@ -209,6 +213,7 @@ SAFE_AGAIN = {
     "/v1/broadcasts/{broadcast_id}/again": "its newest run has not ended then (409)",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
+    "/v1/surveys/{survey_id}/links": "a wave has one link for each context",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.
 ERRORS = dict.fromkeys(("/2/httpapi", "/batch"), "AmplitudeProblem")

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,14 @@ from rapport_campaign.render.preview import View
 from rapport_campaign.render.preview import seen as seen_as
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
-from rapport_common.pages.language import LANGUAGES
+from rapport_common.pages.language import LANGUAGES, tag
+from rapport_common.pages.site import Page
 from rapport_feedback import pages as feedback
-from rapport_feedback.domain.surveys import Response
+from rapport_feedback.domain.question_fields import CHOOSE_NUMBER, AnswerError
+from rapport_feedback.domain.scores import estimate
+from rapport_feedback.domain.survey_forms import of_document, simple
+from rapport_feedback.domain.surveys import Kind, Response, Survey
+from rapport_feedback.pages import Sheet
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/content"
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -95,14 +101,55 @@ def _mail(language: str) -> str:
     return seen_as(view).html
 
 
+def _forms(about: dict[str, Any]) -> dict[str, Page]:
+    """A form with each kind of question: new, with all wrong, at its end; and a trend."""
+    long = QUESTIONS[about["language"]]
+    options = [{"id": "a", "text": long}, {"id": "b", "text": "B", "other": True}]
+    matrix = {
+        "rows": [{"id": "r", "text": long}],
+        "options": [options[0], {"id": "c", "text": "C"}],
+    }
+    more: dict[str, dict[str, Any]] = {
+        "nps": {"required": True, "help": long},
+        "csat": {},
+        "ces": {"low": "Hard", "high": long},
+        "rating": {"to": 10},
+        "choice": {"options": options},
+        "multiple": {"options": options, "help": long},
+        "matrix": matrix,
+        "text": {"required": True, "help": long},
+        "date": {},
+        "consent": {"required": True},
+    }
+    asked = [{"kind": kind, "id": kind, "text": long, **one} for kind, one in more.items()]
+    form = of_document(
+        {"pages": [{"id": "p", "questions": asked}], "languages": [tag(about["language"])]}
+    )
+    page = Sheet("t", form, pages=tuple(form.pages), before="p", number=2)
+    wrong = {one["id"]: AnswerError(CHOOSE_NUMBER, lowest=0, highest=10) for one in asked}
+    ended = replace(page, pages=(), response=Response(UUID(int=1), {}, 1, NOON, NOON))
+    survey = Survey("w", UUID(int=1), long, Kind.NPS, long, 3, NOON)
+    points = [(1, {10: 30, 0: 10}), (2, {}), (3, {10: 40, 7: 9}), (4, {10: 44, 0: 2})]
+    lead = next(iter(form.questions.values()))
+    drawn = [(wave, estimate(lead, given)) for wave, given in points]  # type: ignore[arg-type] # the first has a score
+    return {
+        "form": feedback.survey(page, **about),
+        "formwrong": feedback.survey(replace(page, typed={"text": ["x"]}, wrong=wrong), **about),
+        "formended": feedback.survey(ended, **about),
+        "trend": feedback.trend(survey, lead, drawn, **about),  # type: ignore[arg-type] # as above
+    }
+
+
 def _pages() -> dict[str, str]:
     pages: dict[str, str] = {}
-    answer = Response(UUID(int=1), 9, "", 1, NOON, NOON)
+    answer = Response(UUID(int=1), {"score": 9}, 1, NOON, NOON, finished_at=NOON)
     for language in LANGUAGES:
         about = {"language": language, "brand": BRANDS[language]}
         for name, response in (("survey", None), ("answered", answer)):
-            page = feedback.survey("t", QUESTIONS[language], response, changeable=True, **about)  # type: ignore[arg-type] # the keywords are right, their union is not
+            sheet = Sheet("t", simple(QUESTIONS[language]), response=response)
+            page = feedback.survey(sheet, **about)  # type: ignore[arg-type] # the keywords are right, their union is not
             pages[f"{name}-{language}"] = page.html.replace("<details>", "<details open>")
+        pages |= {f"{name}-{language}": one.html for name, one in _forms(about).items()}
         day = NOON.date()
         pages[f"case-{language}"] = feedback.case_taken("t", 7, day, **about).html  # type: ignore[arg-type] # as above
         pages[f"lost-{language}"] = feedback.problem(404, "", language=language).html

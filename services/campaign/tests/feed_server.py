@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from services.campaign.tests.vendors.server import Answer, Asked, Vendor, _read, _written
+from typing_extensions import override
 
 
 class FeedServer(Vendor):
@@ -20,19 +21,24 @@ class FeedServer(Vendor):
         self.gate.set()
         self.reached = asyncio.Event()
 
+    @override
     def account(self) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
 
+    @override
     def wrong(self) -> dict[str, str]:
         return {}
 
+    @override
     def refusal(self, code: str) -> Answer:
         return Answer(int(code))
 
+    @override
     def answer(self, asked: Asked) -> Answer:
         told = self.answers.get(asked.path, {"sky": "fine", "asked": len(self.asked)})
         return told if isinstance(told, Answer) else Answer(200, json.dumps(told).encode())
 
+    @override
     async def speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             asked = await _read(reader)

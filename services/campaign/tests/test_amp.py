@@ -117,7 +117,7 @@ def test_two_readers_find_the_parts_in_the_order_that_amp_asks_for() -> None:
     data = mail_bytes(letter(amp=GOOD))
     read = email.message_from_bytes(data, policy=default)
     kinds = ["text/plain", "text/x-amp-html", "text/html"]
-    parts = list(read.iter_parts())  # type: ignore[attr-defined] # it is an EmailMessage
+    parts = list(read.iter_parts())
     assert [one.get_content_type() for one in parts] == kinds
     assert parts[1].get_content().replace("\r\n", "\n").rstrip("\n") == GOOD
     [_, *ours] = parts_of(data)

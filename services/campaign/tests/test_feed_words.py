@@ -215,6 +215,7 @@ def test_failures_are_asked_again_later_and_end_with_an_answer() -> None:
         found = memory.failing(place(1))
         assert found is not None
         rests.append(found.again - 100)
+    assert found is not None
     assert (rests[:3], rests[-1], found.since) == ([1, 2, 4], 60, 100)
     memory.fail(place(1), FeedError("429", passing=True, wait=90), 200, 0.5)
     found = memory.failing(place(1))

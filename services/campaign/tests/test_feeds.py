@@ -326,6 +326,7 @@ async def test_workspaces_are_apart(scenario: Any, server: FeedServer) -> None:
         (Answer(302, b"", {"location": "http://127.0.0.1/"}), "redirection", False),
         (Answer(404), "404", False),
         (Answer(429, b"", {"retry-after": "7"}), "429", True),
+        (Answer(503, b"", {"retry-after": "999999999"}), "503", True),
         (Answer(200, b"\x1f\x8b", {"content-encoding": "gzip"}), "packed", False),
         (Answer(200, b"[" + b"1," * 3_000_000 + b"1]"), "larger", False),
         (Answer(200, b"{}", {"content-length": "9"}), "answer within", True),
@@ -343,7 +344,7 @@ async def test_whatever_comes_back_has_a_defined_end(
     with pytest.raises(FeedError, match=reason) as refused:
         await asker.ask(feed, spec.address)
     assert refused.value.passing is passing
-    assert refused.value.wait == (7 if "429" in reason else 0)
+    assert refused.value.wait == {"429": 7, "503": 600}.get(reason, 0)
     await http.close()
 
 

@@ -87,7 +87,7 @@ class Service:
         assert made.status_code == 201, made.text
         return str(made.json()["id"])
 
-    async def link(self, survey_id: str, **who: str) -> str:
+    async def link(self, survey_id: str, **who: Any) -> str:
         """The path of an invitation's page."""
         made = await self.client.post(f"/v1/surveys/{survey_id}/invitations", json=who)
         assert made.status_code in {200, 201}, made.text

@@ -118,7 +118,8 @@ async def test_after_the_hour_the_answer_stands(service: Service) -> None:
     path = await service.link(await service.survey(), user_id="u1")
     await service.answer(path, score="5")
     await service.change(
-        "UPDATE feedback.response SET answered_at = answered_at - interval '61 minutes' "
+        "UPDATE feedback.response SET answered_at = answered_at - interval '61 minutes', "
+        "finished_at = finished_at - interval '61 minutes' "
         "WHERE workspace = :ws"
     )
     late = await service.answer(path, score="10")

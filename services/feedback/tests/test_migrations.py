@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from alembic import command
 from tests.support.former_outbox import beside
 
 from rapport_common.migrations import alembic_config
+from rapport_feedback.domain.survey_forms import of_document, simple
 
 pytestmark = pytest.mark.integration
 CONFIG = alembic_config(Path(__file__).parents[1])
@@ -100,3 +102,39 @@ async def test_clocks_of_open_cases_are_set(
         (2, "case_resolve", True, True),
     ]
     assert [row["kind"] for row in lanes] == ["case_acknowledge", "case_resolve"]
+
+
+async def test_a_survey_of_before_is_a_form_and_goes_back(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers stay where they are; what the version before has no place for goes with it."""
+    url = service_database("feedback")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0013")
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO feedback.survey (workspace, survey_id, name, kind, question, wave, created_at)
+        VALUES ('acme', '00000000-0000-0000-0000-000000000001', 'n', 'nps', 'Say "how"?', 2, now());
+        INSERT INTO feedback.response (workspace, response_id, survey_id, wave, kind, value, score,
+            comment, revision, answered_at, revised_at)
+        SELECT 'acme', gen_random_uuid(), survey_id, wave, 'user_id', 'u1', 9, 'good', 2, now(),
+            now()
+        FROM feedback.survey
+        """
+    )
+    before = await connection.fetch("SELECT * FROM feedback.response")
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    document = await connection.fetchval("SELECT document::text FROM feedback.survey_version")
+    assert of_document(msgspec.json.decode(document)) == simple('Say "how"?')
+    row = await connection.fetchrow("SELECT state, version, answers::text FROM feedback.response")
+    assert tuple(row) == ("complete", 1, "{}")
+    await connection.execute(
+        "INSERT INTO feedback.response (workspace, response_id, survey_id, wave, kind, value, "
+        "comment, revision, answered_at, revised_at, state) SELECT workspace, gen_random_uuid(), "
+        "survey_id, 2, 'user_id', 'u2', '', 1, now(), now(), 'open' FROM feedback.survey"
+    )
+    await asyncio.to_thread(command.downgrade, CONFIG, "0013")
+    assert await connection.fetch("SELECT * FROM feedback.response") == before
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    await connection.close()

@@ -10,6 +10,7 @@ import pytest
 from rapport_feedback.domain import cases, own_events
 from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.domain.survey_forms import of_document, simple
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -25,7 +26,9 @@ def complaint(state: State) -> Complaint:
 def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None:
     later = NOON + timedelta(minutes=5)
     invitation = Invitation("acme", ONE, TWO, 1, ADA, later, Kind.NPS, "Why?")
-    event = own_events.answered(invitation, Response(ONE, 9, "Quick", 2, NOON, later))
+    answers = {"score": 9, "comment": "Quick"}
+    response = Response(ONE, answers, 2, NOON, later, finished_at=NOON)
+    event = own_events.answered(simple("Why?"), invitation, response)
     assert event is not None
     assert (event.name, event.message_id) == ("Survey Answered", f"answer-{ONE}-2")
     assert (event.workspace, event.source, event.type) == ("acme", "feedback", "track")
@@ -37,6 +40,24 @@ def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None
     told = msgspec.json.decode(event.properties)
     assert (told["survey_id"], told["wave"], told["score"]) == (str(TWO), 1, 9)
     assert (told["comment"], told["revision"]) == ("Quick", 2)
+    assert told["answers"] == [
+        {"question": "score", "kind": "nps", "value": 9, "score": 9},
+        {"question": "comment", "kind": "text", "value": "Quick"},
+    ]
+
+
+def test_what_else_was_said_beside_an_option_is_told_and_of_nobody_nothing() -> None:
+    options = [{"id": "a", "text": "A"}, {"id": "b", "text": "B", "other": True}]
+    question = {"kind": "choice", "id": "c", "text": "?", "options": options}
+    form = of_document({"pages": [{"id": "p", "questions": [question]}]})
+    response = Response(ONE, {"c": "b", "c.other": "Noise"}, 1, NOON, NOON)
+    invitation = Invitation("acme", ONE, TWO, 1, ADA, NOON, Kind.NONE, "?")
+    event = own_events.answered(form, invitation, response)
+    assert event is not None
+    (told,) = msgspec.json.decode(event.properties)["answers"]
+    assert told == {"question": "c", "kind": "choice", "value": "b", "other": "Noise"}
+    nobody = replace(invitation, contact=Contact(), is_open=True)
+    assert own_events.answered(form, nobody, response) is None
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,26 @@
 """The pages are safe with any text, usable on a phone, and fetch nothing."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from rapport_common.pages.brand import Brand
+from rapport_common.pages.brand import Brand, contrast
 from rapport_common.pages.language import LANGUAGES, tag
 from rapport_feedback import pages
+from rapport_feedback.domain.question_fields import CHOOSE, AnswerError
+from rapport_feedback.domain.survey_checks import MAX_PAGE_BYTES, read_form, weight
+from rapport_feedback.domain.survey_forms import of_document, simple, to_document
 from rapport_feedback.domain.surveys import Response
+from rapport_feedback.pages import Sheet
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 BRAND = Brand("Müller & Co", "#ffcc00", website="https://shop.example")
@@ -43,7 +50,8 @@ class Elements(HTMLParser):
 
 
 def response(score: int = 3, comment: str = "") -> Response:
-    return Response(UUID(int=1), score, comment, 1, NOON, NOON)
+    answers = {"score": score, **({"comment": comment} if comment else {})}
+    return Response(UUID(int=1), answers, 1, NOON, NOON, finished_at=NOON)
 
 
 def survey_html(
@@ -53,9 +61,8 @@ def survey_html(
     changeable: bool = True,
     language: str = "en",
 ) -> str:
-    return pages.survey(
-        "token", question, answered, changeable=changeable, language=language, brand=BRAND
-    ).html
+    sheet = Sheet("token", simple(question), response=answered, changeable=changeable)
+    return pages.survey(sheet, language=language, brand=BRAND).html
 
 
 def survey_page(answered: Response | None = None, *, changeable: bool = True) -> Elements:
@@ -93,7 +100,8 @@ def test_the_first_comment_is_still_asked_for() -> None:
 def test_each_field_has_a_label() -> None:
     page = survey_page(response())
     labelled = {one["for"] for one in page.all("label")}
-    assert {one["id"] for one in page.all("textarea") + page.all("input")} == labelled
+    fields = [one for one in page.all("input") if one.get("type") != "hidden"]
+    assert {one["id"] for one in page.all("textarea") + fields} == labelled
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -120,7 +128,8 @@ def test_who_asks_and_the_way_on_are_on_the_page() -> None:
 
 def test_what_people_type_runs_in_its_own_direction() -> None:
     page = survey_page(response())
-    typed = [*page.all("textarea"), *page.all("input"), *page.all("h1")]
+    fields = [one for one in page.all("input") if one.get("type") != "hidden"]
+    typed = [*page.all("textarea"), *fields, *page.all("span")[1:2]]
     assert {one["dir"] for one in typed} == {"auto"}
 
 
@@ -131,3 +140,69 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert page.found == plain.found
     told = Elements(pages.problem(422, text, language="en").html)
     assert [one for one, _ in told.found].count("script") == 0
+
+
+CHOICE = [{"id": f"o{number}", "text": "x" * 60} for number in range(100)]
+HEAVY: list[dict[str, Any]] = [
+    {"kind": "choice", "id": "c", "text": "?" * 900, "options": CHOICE, "required": True},
+    {
+        "kind": "matrix",
+        "id": "m",
+        "text": "?",
+        "rows": [{"id": f"r{number}", "text": "x" * 50} for number in range(4)],
+        "options": [{"id": f"o{number}", "text": "x"} for number in range(5)],
+    },
+    *({"kind": "text", "id": f"t{number}", "text": "?", "help": "?"} for number in range(3)),
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_largest_page_that_is_taken_is_below_50_kilobytes(language: str) -> None:
+    form = read_form({"pages": [{"id": "a", "questions": HEAVY}], "languages": [tag(language)]})
+    assert weight(form, form.pages[0]) > 0.9 * MAX_PAGE_BYTES
+    sheet = Sheet("x" * 44, form, pages=tuple(form.pages), before="a", key="x" * 44)
+    wrong = {question: AnswerError(CHOOSE) for question in form.questions}
+    page = pages.survey(replace(sheet, wrong=wrong), language=language, brand=BRAND)
+    assert 30_000 < len(page.html.encode()) < 50_000
+
+
+def test_a_form_may_have_a_colour_of_its_own_on_which_words_can_be_read() -> None:
+    document = {"pages": [{"id": "a", "questions": [{"kind": "text", "id": "t", "text": "?"}]}]}
+    for color in ("#FFFFFF", "#777777", "#0b6e4f", "#000000"):
+        form = read_form({**document, "theme": {"color": color}})
+        html = pages.survey(Sheet("t", form, pages=tuple(form.pages)), language="en").html
+        found = re.search(r"--brand:(#\w{6});--on-brand:(#\w{6})", html)
+        assert found
+        assert found[1] == color.lower()
+        assert contrast(found[1], found[2]) >= 4.5
+
+
+@given(st.text(min_size=1, max_size=200).filter(str.strip))
+def test_no_words_of_a_form_or_an_answer_become_markup(text: str) -> None:
+    words = text.replace("{", "(").replace("}", ")").replace("%", "°")
+    questions = [
+        {"kind": "text", "id": "t", "text": words, "help": words},
+        {
+            "kind": "choice",
+            "id": "c",
+            "text": words,
+            "options": [{"id": o, "text": words} for o in "ab"],
+        },
+    ]
+    form = of_document({"pages": [{"id": "a", "title": words, "questions": questions}]})
+    answered = Response(UUID(int=1), {"t": text}, 1, NOON, NOON)
+    sheet = Sheet("t", form, pages=tuple(form.pages), response=answered, typed={"t": [text]})
+    plain = of_document(
+        msgspec.json.decode(
+            msgspec.json.encode(to_document(form)).replace(msgspec.json.encode(words), b'"q"')
+        )
+    )
+    shown = Elements(pages.survey(sheet, language="en", brand=BRAND).html)
+    expected = Elements(
+        pages.survey(
+            replace(sheet, form=plain, pages=tuple(plain.pages), typed={"t": ["q"]}),
+            language="en",
+            brand=BRAND,
+        ).html
+    )
+    assert [name for name, _ in shown.found] == [name for name, _ in expected.found]

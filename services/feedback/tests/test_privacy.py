@@ -70,6 +70,34 @@ async def test_answers_stay_in_the_score(service: Service) -> None:
     assert again != path, "who comes back is somebody new"
 
 
+async def test_of_a_form_what_was_chosen_stays_and_what_was_typed_goes(service: Service) -> None:
+    options = [{"id": "a", "text": "A"}, {"id": "b", "text": "B", "other": True}]
+    questions = [
+        {"kind": "csat", "id": "score", "text": "?"},
+        {"kind": "choice", "id": "what", "text": "?", "options": options},
+        {"kind": "text", "id": "who", "text": "?"},
+        {"kind": "date", "id": "born", "text": "?"},
+    ]
+    form = {"layout": "all", "traits": ["name"], "pages": [{"id": "a", "questions": questions}]}
+    made = await service.client.post("/v1/surveys", json={"name": "Form", "form": form})
+    survey = made.json()["id"]
+    theirs = {"who": "Me", "born": "1990-01-01", "what.other": "Mine"}
+    of_them = {"who": "As ada@example.com said"}
+    for who, said in ((WHO, theirs), ({"user_id": "ben-1"}, of_them)):
+        path = await service.link(survey, **who, traits={"name": "Ada"})
+        told = await service.client.post(path, json={"score": 4, "what": "b", **said})
+        assert told.status_code == 303
+    before = await service.score(survey)
+    await forget(service)
+    assert await service.score(survey) == before
+    for row in await rows(service, "response"):
+        assert (row["score"], row["answers"], row["words"]) == (4, {"what": "b"}, {})
+    assert sorted(str(one["traits"]) for one in await rows(service, "invitation")) == [
+        "{'name': 'Ada'}",
+        "{}",
+    ]
+
+
 async def test_cases_are_closed_and_keep_their_number(service: Service) -> None:
     complaint = {**WHO, "subject": "Torn", "body": "Mine was torn. Ada"}
     made = (await service.client.post("/v1/cases", json=complaint)).json()

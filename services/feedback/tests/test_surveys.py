@@ -11,20 +11,27 @@ from hypothesis import strategies as st
 from rapport_common.errors import InvalidRequestError
 from rapport_feedback.domain import surveys
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.domain.survey_forms import simple
 from rapport_feedback.domain.surveys import (
+    AnonymousError,
     AnsweredError,
     ArchivedError,
     GoneError,
     Invitation,
     Kind,
+    NotAnonymousError,
     Response,
     RestrictedError,
+    Sent,
 )
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 NEW_ID = UUID(int=1)
 SCORES = st.integers(0, 10)
+
+
+FORM = simple("How likely are you to recommend us?")
 
 
 def send(
@@ -34,11 +41,23 @@ def send(
     *,
     after: timedelta = timedelta(0),
 ) -> Response:
-    return surveys.answer(before, score, comment, new_id=NEW_ID, now=NOON + after, grace=HOUR)
+    """A press on the page of a survey that is one question."""
+    said = {"score": score, "comment": comment}
+    told = {name: value for name, value in said.items() if value is not None}
+    pages = tuple(one for one in FORM.pages if one.questions[0].id in told)
+    sent = Sent(pages, {name: value for name, value in told.items() if value != ""})
+    return surveys.answer(
+        FORM, before, sent, new_id=NEW_ID, version=1, now=NOON + after, grace=HOUR
+    )
+
+
+def given_score(response: Response) -> object:
+    return response.answers["score"]
 
 
 def test_the_first_answer_is_revision_one() -> None:
-    assert send(None, 3) == Response(NEW_ID, 3, "", 1, NOON, NOON)
+    expected = Response(NEW_ID, {"score": 3}, 1, NOON, NOON, finished_at=NOON)
+    assert send(None, 3) == expected
 
 
 def test_a_comment_needs_a_score_first() -> None:
@@ -48,17 +67,17 @@ def test_a_comment_needs_a_score_first() -> None:
 
 def test_a_comment_is_a_revision_that_keeps_the_score() -> None:
     revised = send(send(None, 3), comment="late", after=HOUR / 2)
-    assert (revised.score, revised.comment, revised.revision) == (3, "late", 2)
+    assert (revised.answers, revised.revision) == ({"score": 3, "comment": "late"}, 2)
     assert (revised.answered_at, revised.revised_at) == (NOON, NOON + HOUR / 2)
 
 
 def test_zero_is_an_answer() -> None:
-    assert send(send(None, 9), 0).score == 0
+    assert given_score(send(send(None, 9), 0)) == 0
 
 
 def test_the_score_can_change_for_an_hour() -> None:
     first = send(None, 3)
-    assert send(first, 9, after=HOUR).score == 9
+    assert given_score(send(first, 9, after=HOUR)) == 9
     with pytest.raises(AnsweredError) as refused:
         send(first, 9, after=HOUR + timedelta(seconds=1))
     assert refused.value.status == 409
@@ -72,7 +91,7 @@ def test_changing_does_not_prolong_the_hour() -> None:
 
 def test_the_first_comment_may_come_later_and_the_second_not() -> None:
     commented = send(send(None, 3), comment="broken", after=HOUR * 30)
-    assert commented.comment == "broken"
+    assert commented.answers["comment"] == "broken"
     with pytest.raises(AnsweredError):
         send(commented, comment="fixed", after=HOUR * 31)
 
@@ -97,7 +116,7 @@ def test_in_a_burst_the_last_wins(scores: list[int]) -> None:
     for milliseconds, score in enumerate(scores):
         response = send(response, score, after=timedelta(milliseconds=milliseconds))
     assert response is not None
-    assert response.score == scores[-1]
+    assert given_score(response) == scores[-1]
     assert response.answered_at == NOON
     changes = sum(one != other for one, other in pairwise(scores))
     assert response.revision == 1 + changes
@@ -134,3 +153,9 @@ def test_who_may_not_be_asked_is_told_with_what_would_lift_it() -> None:
     assert (refused.status, refused.code) == (409, "restricted")
     assert "may only be kept" in refused.message
     assert "rapport privacy restraint list" in refused.message
+
+
+def test_who_is_asked_how_is_told_with_the_other_way() -> None:
+    assert (AnonymousError().code, NotAnonymousError().code) == ("anonymous", "not_anonymous")
+    assert "/links" in AnonymousError().message
+    assert "/invitations" in NotAnonymousError().message

@@ -62,7 +62,7 @@ def try_feed(
     body = {"profile_id": profile} if profile else {}
     answer = _api(ctx).post(f"{_path(name)}/try", body)
     _told(answer, as_json=as_json)
-    if not answer["answered"]:
+    if not answer.get("answered", True):
         raise typer.Exit(1)
 
 
@@ -95,7 +95,7 @@ def _hosts_told(answer: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show.data(answer)
     else:
-        show.rows(answer["hosts"], ["host", "actor", "at"])
+        show.rows(answer.get("hosts", []), ["host", "actor", "at"])
 
 
 def _told(answer: dict[str, Any], *, as_json: bool) -> None:

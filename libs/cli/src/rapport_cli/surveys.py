@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import documents, show, whole_files
 from rapport_cli.errors import CliError
 
 app = typer.Typer(help="Surveys, invitations and scores.", no_args_is_help=True)
@@ -15,7 +16,10 @@ SurveyId = Annotated[str, typer.Argument(help="The survey's id.")]
 UserId = Annotated[str | None, typer.Option(help="Whose it is: the user id.")]
 Email = Annotated[str | None, typer.Option(help="Whose it is: the e-mail address.")]
 AnonymousId = Annotated[str | None, typer.Option(help="Whose it is: the anonymous id.")]
-COLUMNS = ["id", "name", "kind", "question", "wave", "created_at"]
+Context = Annotated[
+    list[str] | None, typer.Option("--context", help="product, channel, store, …: NAME=VALUE.")
+]
+COLUMNS = ["id", "name", "kind", "question", "wave", "version", "created_at"]
 
 
 @app.command("list")
@@ -47,14 +51,16 @@ def show_survey(ctx: typer.Context, survey: SurveyId, *, as_json: show.AsJson = 
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A name people know it by.")],
-    question: Annotated[str, typer.Argument(help="What customers are asked.")],
+    question: Annotated[str | None, typer.Argument(help="What customers are asked.")] = None,
     *,
-    kind: Annotated[str, typer.Option(help="What it measures.")] = "nps",
+    kind: Annotated[str, typer.Option(help="What it measures: nps, csat, ces, rating.")] = "nps",
+    form: Annotated[str | None, typer.Option(help="Instead: a form, JSON or @FILE.")] = None,
     id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Create a survey in its first wave."""
-    body = {"name": name, "kind": kind, "question": question}
+    """Create a survey in its first wave: one question with a score, or a form."""
+    body: dict[str, Any] = {"name": name}
+    body |= {"form": documents.read(form, "form")} if form else {"kind": kind, "question": question}
     made = show.session(ctx).api("feedback").post("/v1/surveys", body)
     told = f"Survey {made['id']} '{made['name']}' is there."
     show.made(made, told, as_json=as_json, id_only=id_only)
@@ -68,9 +74,42 @@ def set_survey(
     name: Annotated[str, typer.Option(help="Its new name.")],
     as_json: show.AsJson = False,
 ) -> None:
-    """Rename a survey; its question stays, since answers are to that one."""
+    """Rename a survey; `ask` changes what it asks."""
     found = show.session(ctx).api("feedback").patch(_path(survey), {"name": name})
     (show.data if as_json else show.pairs)(found)
+
+
+@app.command()
+def ask(
+    ctx: typer.Context,
+    survey: SurveyId,
+    form: Annotated[str, typer.Argument(help="The form: JSON, @FILE, or - for standard input.")],
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Ask something else from now on; who has begun finishes what they began."""
+    body = {"form": documents.read(form, "form")}
+    answer = show.session(ctx).api("feedback").put(f"{_path(survey)}/form", body)
+    show.made(answer, f"It is at version {answer['version']}.", as_json=as_json)
+    if not as_json:
+        for lacking in answer.get("missing", ()):
+            typer.echo(f"Not in {lacking['language']}: {', '.join(lacking['paths'])}", err=True)
+
+
+@app.command()
+def versions(
+    ctx: typer.Context,
+    survey: SurveyId,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what a survey asks and has asked, the newest first."""
+    path = f"{_path(survey)}/versions"
+    answer = show.session(ctx).api("feedback").get(path, limit=limit, cursor=cursor)
+    columns = ["version", "actor", "created_at"]
+    show.page(answer, columns, empty="There is no version.", as_json=as_json)
 
 
 @app.command()
@@ -96,11 +135,31 @@ def invite(
     user_id: UserId = None,
     email: Email = None,
     anonymous_id: AnonymousId = None,
+    context: Context = None,
+    trait: Annotated[
+        list[str] | None, typer.Option(help="What texts may say of them: NAME=VALUE.")
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Print a person's link to the survey; the same one the next time."""
-    who = somebody(user_id, email, anonymous_id)
+    who: dict[str, Any] = {**somebody(user_id, email, anonymous_id)}
+    for name, given in (("context", context), ("traits", trait)):
+        if given:
+            who[name] = dict(documents.named(one, f"--{name}") for one in given)
     answer = show.session(ctx).api("feedback").post(f"{_path(survey)}/invitations", who)
+    if as_json:
+        show.data(answer)
+        return
+    typer.echo(answer["url"])
+
+
+@app.command()
+def link(
+    ctx: typer.Context, survey: SurveyId, *, context: Context = None, as_json: show.AsJson = False
+) -> None:
+    """Print the link for all to an anonymous survey; for the same context the same one."""
+    body = {"context": dict(documents.named(one, "--context") for one in context or ())}
+    answer = show.session(ctx).api("feedback").post(f"{_path(survey)}/links", body)
     if as_json:
         show.data(answer)
         return
@@ -112,12 +171,64 @@ def score(
     ctx: typer.Context,
     survey: SurveyId,
     *,
+    measure: Annotated[str, typer.Option(help="wave, rolling or latest.")] = "wave",
     wave: Annotated[int | None, typer.Option(help="Of which wave; default: the current.")] = None,
+    days: Annotated[int | None, typer.Option(help="Of `rolling`: how many.")] = None,
+    question: Annotated[str | None, typer.Option(help="Another question with a score.")] = None,
+    by: Annotated[str | None, typer.Option(help="Told apart by product, channel, store, …")] = None,
+    compare: Annotated[bool, typer.Option(help="With the wave or time before.")] = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show what a wave has come to."""
-    answer = show.session(ctx).api("feedback").get(f"{_path(survey)}/score", wave=wave)
-    (show.data if as_json else show.pairs)(answer)
+    """Show what a survey has come to, each person counted once."""
+    asked = {"measure": measure, "wave": wave, "days": days, "question": question, "by": by}
+    answer = (
+        show.session(ctx)
+        .api("feedback")
+        .get(f"{_path(survey)}/score", **asked, compare=compare or None)
+    )
+    (show.data if as_json or by or compare else show.pairs)(answer)
+
+
+@app.command()
+def trend(ctx: typer.Context, survey: SurveyId, *, as_json: show.AsJson = False) -> None:
+    """Show the score of each wave."""
+    answer = show.session(ctx).api("feedback").get(f"{_path(survey)}/trend")
+    if as_json:
+        show.data(answer)
+        return
+    columns = ["wave", "n", "score", "low", "high"]
+    told = {"items": answer.get("points", []), "next": None}
+    show.page(told, columns, empty="There is no wave.", as_json=False)
+
+
+@app.command()
+def chart(
+    ctx: typer.Context,
+    survey: SurveyId,
+    file: Annotated[Path, typer.Argument(help="Where to: a page for a browser.")],
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Write the trend into a page: a picture, and a table that says the same."""
+    api = show.session(ctx).api("feedback")
+    with whole_files.whole(file, as_json=as_json) as part, part.open("wb") as opened:
+        opened.writelines(api.download(f"{_path(survey)}/trend/page"))
+
+
+@app.command()
+def responses(
+    ctx: typer.Context,
+    survey: SurveyId,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List every answer, in an order that says nothing of when it came."""
+    path = f"{_path(survey)}/responses"
+    answer = show.session(ctx).api("feedback").get(path, limit=limit, cursor=cursor)
+    columns = ["id", "wave", "state", "answers", "context", "answered_at"]
+    show.page(answer, columns, empty="Nobody has answered.", as_json=as_json)
 
 
 def somebody(user_id: str | None, email: str | None, anonymous_id: str | None) -> dict[str, str]:

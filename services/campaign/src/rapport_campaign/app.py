@@ -7,11 +7,10 @@ from fastapi import FastAPI
 from rapport_campaign.background import background
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
-from rapport_campaign.handlers.dry_runs import Looking
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.privacy import eraser
-from rapport_campaign.handlers.work import PUT_AWAY, Works
+from rapport_campaign.handlers.work import PUT_AWAY, works
 from rapport_campaign.nursery import Nursery
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import CLASSES, retentions
@@ -47,9 +46,8 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     topics = subscriptions(opt_ins, settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    looking = Looking(looker, settings.sender_batch, settings.service_from)
-    works = Works(process.engine, looking, restored_at=settings.restored_at).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
+    kinds = works(process.engine, looker, settings)
+    process.jobs(JOBS, kinds, read="campaigns:read", write="campaigns:write", put_away=PUT_AWAY)
     carriers = Carriers.of(settings)
     background(process, publisher, lanes, carriers, settings)
     process.retain(retentions(settings), CLASSES)

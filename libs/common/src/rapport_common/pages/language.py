@@ -22,19 +22,25 @@ _BY_TAG = {one.lower(): one for one in LANGUAGES} | {"zh": "zh_Hans"}
 
 
 @lru_cache(maxsize=1024)
-def language_of(accepted: str) -> str:
-    """The language for an Accept-Language header (RFC 9110, 12.5.4); English when in doubt.
-
-    A tag that the pages are not written in is shortened from its end (RFC 4647, 3.4).
-    """
-    wanted = []
+def wanted(accepted: str) -> tuple[str, ...]:
+    """The tags of an Accept-Language header (RFC 9110, 12.5.4), what is wanted most first."""
+    found = []
     for place, part in enumerate(accepted[:MAX_HEADER].split(",")):
         match = _RANGE.fullmatch(part)
         weight = float(match[2] or 1) if match else 0.0
         if match and weight > 0:
-            wanted.append((-weight, place, match[1].replace("-", "_").lower()))
-    for *_, found in sorted(wanted):
-        parts = found.split("_")
+            found.append((-weight, place, match[1]))
+    return tuple(tag for *_, tag in sorted(found))
+
+
+@lru_cache(maxsize=1024)
+def language_of(accepted: str) -> str:
+    """The language for an Accept-Language header; English when in doubt.
+
+    A tag that the pages are not written in is shortened from its end (RFC 4647, 3.4).
+    """
+    for told in wanted(accepted):
+        parts = told.replace("-", "_").lower().split("_")
         for length in range(len(parts), 0, -1):
             language = _BY_TAG.get("_".join(parts[:length]))
             if language is not None:

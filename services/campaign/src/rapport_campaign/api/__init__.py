@@ -103,16 +103,58 @@ def routers(
 
     `listening` are made by `listeners`; `carriers` carry what is no e-mail.
     """
-    tracker, preferences, opt_ins, outcomes = listening
-    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
-    door = Door(renderer.office.link_key, settings.proxies())
+    tracker, _, opt_ins, _ = listening
     arrivals = Arrivals.of(engine, settings)
-    asker = asker_of(settings)
     return [
         operator_routes(engine, renderer, arrivals),
         broadcast_routes(engine, renderer, arrivals),
         message_routes(engine, renderer, tracker.publisher),
         brand_routes(engine, SCHEMA, "campaigns"),
+        *_contents(engine, renderer, carriers, settings),
+        sender_domain_routes(engine, means_of(settings)),
+        provider_routes(engine, carriers),
+        texting_routes(engine),
+        inbox_routes(engine, renderer.office),
+        task_routes(engine),
+        task_writing_routes(engine, tracker.publisher),
+        preference_routes(engine, renderer.office),
+        contact_rules_routes(engine),
+        mail_pace_routes(engine),
+        mail_pool_routes(engine, settings.mail_pools()),
+        suppression_routes(engine),
+        why_routes(engine),
+        opt_in_routes(engine, opt_ins),
+        outcome_routes(engine),
+        webhook_routes(engine, Means(settings.webhook_keys(), settings.own_networks())),
+        webhook_replay_routes(engine),
+        webhook_reading_routes(engine),
+        hook_routes(engine, settings),
+        *_public(engine, listening, renderer.office.link_key, settings),
+    ]
+
+
+def _public(
+    engine: AsyncEngine, listening: Listeners, link_key: bytes, settings: Settings
+) -> list[APIRouter]:
+    """What recipients and providers ask for, without a token."""
+    tracker, preferences, opt_ins, outcomes = listening
+    taking = Hooks(engine, outcomes, settings.secret_keys(), Certificates())
+    door = Door(link_key, settings.proxies())
+    return [
+        inbox_pages(engine, link_key),
+        public_routes(engine, tracker, door),
+        preference_pages(engine, preferences, door),
+        opt_in_pages(engine, opt_ins, door),
+        hook_addresses(taking, settings),
+    ]
+
+
+def _contents(
+    engine: AsyncEngine, renderer: Renderer, carriers: Carriers, settings: Settings
+) -> list[APIRouter]:
+    """What messages say, and what they show of other data."""
+    asker = asker_of(settings)
+    return [
         template_routes(engine, renderer, asker),
         feed_routes(engine, asker),
         snippet_routes(engine, renderer),
@@ -121,27 +163,4 @@ def routers(
         recommendation_routes(Asking(engine, carriers.http, settings.recommender_keys())),
         offer_routes(engine),
         quote_routes(engine),
-        sender_domain_routes(engine, means_of(settings)),
-        provider_routes(engine, carriers),
-        texting_routes(engine),
-        inbox_routes(engine, renderer.office),
-        task_routes(engine),
-        task_writing_routes(engine, tracker.publisher),
-        inbox_pages(engine, renderer.office.link_key),
-        preference_routes(engine, renderer.office),
-        contact_rules_routes(engine),
-        mail_pace_routes(engine),
-        mail_pool_routes(engine, settings.mail_pools()),
-        suppression_routes(engine),
-        why_routes(engine),
-        public_routes(engine, tracker, door),
-        preference_pages(engine, preferences, door),
-        opt_in_routes(engine, opt_ins),
-        opt_in_pages(engine, opt_ins, door),
-        outcome_routes(engine),
-        webhook_routes(engine, Means(settings.webhook_keys(), settings.own_networks())),
-        webhook_replay_routes(engine),
-        webhook_reading_routes(engine),
-        hook_routes(engine, settings),
-        hook_addresses(taking, settings),
     ]

@@ -108,11 +108,9 @@ class Dispatcher:
     ) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
 
-        Without `mails` it leaves these alone: their servers are away. So it does, where only the
-        pools `gone` are, with what goes by those.
-
-        Everything the decision rests on is locked until the commit: the person, the campaign's
-        state, the suppression of the address. So whatever was committed before is heeded.
+        Mails are left alone whose servers are away: all without `mails`, else those of pools that
+        are `gone`. All that the decision rests on (person, campaign, suppression of the address) is
+        locked until the commit, so whatever was committed before is heeded.
         """
         closed = await self.pools.closed(tx, gone)
         found = await plan.claim(tx, size, self._turn, mails=mails, closed=closed)
@@ -132,25 +130,20 @@ class Dispatcher:
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         await self.paces.take(tx, paced, [one.key for one in going])
         personal = await chosen(tx, going, held, persons)
-        lacking = personal.dry
         verdicts |= unsaid(going, personal)
-        lanes = paced.counting()
-        marks = [
-            marked(one, verdicts[one.send_key], lacking.get(one.key), now, lanes)
-            for one in runnable
-        ]
-        said = [one for one in runnable if one.key not in lacking]
-        await noted(tx, said, verdicts, persons, now)
+        marks = _marks(runnable, verdicts, personal.dry, now, paced.counting())
         marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
+        said = [one for one in runnable if one.key not in personal.dry]
+        await noted(tx, said, verdicts, persons, now)
         moved = await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         await take_back(tx, _given_up(runnable, verdicts))
-        going = [one for one in going if one.key not in lacking and one.key not in personal.silent]
-        letters = await contents.find(tx, [one.key for one in going if not one.campaign_id])
         await count(tx, moved)
+        made = [one for one in going if one.key not in personal.dry.keys() | personal.silent.keys()]
+        letters = await contents.find(tx, [one.key for one in made if not one.campaign_id])
+        # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
+        made.sort(key=lambda each: _is_of_run(each, held))
         jobs = [
-            job_of(one, verdicts, persons, held, letters=letters, personal=personal)
-            # An event's message is waited for; a broadcast's place in a batch is nobody's concern.
-            for one in sorted(going, key=lambda each: _is_of_run(each, held))
+            job_of(one, verdicts, persons, held, letters=letters, personal=personal) for one in made
         ]
         return Batch(token, jobs, settled=len(marks) - len(jobs) + paced.parked)
 
@@ -243,6 +236,16 @@ class Dispatcher:
 def _is_of_run(one: Claimed, held: Mapping[MessageKey, Campaign]) -> bool:
     campaign = held.get((one.workspace, one.campaign_id or ""))
     return campaign is not None and campaign.broadcast_id is not None
+
+
+def _marks(
+    runnable: Sequence[Claimed],
+    verdicts: Mapping[str, Verdict],
+    dry: Mapping[MessageKey, str],
+    now: datetime,
+    lanes: Mapping[MessageKey, str],
+) -> list[Mark]:
+    return [marked(one, verdicts[one.send_key], dry.get(one.key), now, lanes) for one in runnable]
 
 
 def _given_up(runnable: Sequence[Claimed], verdicts: Mapping[str, Verdict]) -> list[MessageKey]:

@@ -13,9 +13,11 @@ from rapport_campaign.domain.feed_answers import AnswerError, read
 from rapport_campaign.domain.feeds import Feed, FeedKeys, place_of_secrets
 from rapport_common.secret_keys import NONCE_BYTES, SealedSecretError
 
-EACH_HOST = 8
-ALL = 32
-MOST_HOSTS = 500
+EACH_HOST, EACH_WORKSPACE, ALL = 8, 16, 64
+"""Questions at once: whose feeds are all slow keeps the others' from nothing."""
+MOST_PLACES = 500
+MOST_WAIT = 600.0
+"""So long a feed is left alone at most that asks for it."""
 _ASK_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -48,14 +50,16 @@ class Asker:
         self.http = http
         self.keys = keys
         self._all = asyncio.Semaphore(ALL)
-        self._hosts: dict[str, asyncio.Semaphore] = {}
+        self._rooms: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     async def ask(self, feed: Feed, url: str) -> Fetched:
         """What a feed answers at an address; FeedError, and nothing else that it could bring about.
 
         The waiting for a place is not counted to its seconds.
         """
-        async with self._place(feed.host), self._all:
+        each = self._room("host", feed.host, EACH_HOST)
+        whose = self._room("workspace", feed.workspace, EACH_WORKSPACE)
+        async with each, whose, self._all:
             began = time.perf_counter()
             result = "failed"
             try:
@@ -98,15 +102,16 @@ class Asker:
             told = f"it answered {found.status}"
             if 300 <= found.status < 400:  # noqa: PLR2004 - RFC 9110, 15.4
                 told += ": feeds follow no redirection"
-            raise FeedError(told, passing=again, wait=found.retry_after or 0.0)
+            raise FeedError(told, passing=again, wait=min(found.retry_after or 0.0, MOST_WAIT))
         if not found.is_whole:
             raise FeedError(f"it is larger than {spec.max_bytes} bytes", passing=False)
         return found
 
-    def _place(self, host: str) -> asyncio.Semaphore:
-        if len(self._hosts) > MOST_HOSTS:
-            self._hosts = {name: one for name, one in self._hosts.items() if one.locked()}
-        return self._hosts.setdefault(host, asyncio.Semaphore(EACH_HOST))
+    def _room(self, kind: str, name: str, places: int) -> asyncio.Semaphore:
+        if len(self._rooms) > MOST_PLACES:
+            # Whoever waits has theirs in hand.
+            self._rooms = {key: one for key, one in self._rooms.items() if one.locked()}
+        return self._rooms.setdefault((kind, name), asyncio.Semaphore(places))
 
 
 def _data(found: Reply) -> Any:

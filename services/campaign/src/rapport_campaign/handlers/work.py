@@ -17,6 +17,8 @@ from rapport_campaign.handlers.coupons import IMPORT, Imports
 from rapport_campaign.handlers.dispatch import ARCHIVED
 from rapport_campaign.handlers.dry_runs import DryRuns, Looking
 from rapport_campaign.handlers.ledger import count, count_alike, write_plan
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.settings import Settings
 from rapport_campaign.store import campaigns, jobs, people, plan
 from rapport_campaign.store.jobs import BROADCAST, DRY_RUN, INCLUDE, WITHDRAW
 from rapport_campaign.store.moves import new_entry
@@ -25,6 +27,12 @@ from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Work
 
 PAGE = 2000
+
+
+def works(engine: AsyncEngine, renderer: Renderer, settings: Settings) -> dict[str, Work]:
+    """What the kinds of jobs do; dry runs make messages by a renderer of their own."""
+    looking = Looking(renderer, settings.sender_batch, settings.service_from)
+    return Works(engine, looking, restored_at=settings.restored_at).kinds
 
 
 class Works:

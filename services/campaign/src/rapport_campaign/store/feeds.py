@@ -139,7 +139,7 @@ async def used_by(tx: AsyncConnection, workspace: str, name: str) -> list[tuple[
         text(
             "SELECT campaign_id::text AS id, c.name FROM campaign.campaign c "
             "WHERE workspace = :workspace AND state <> 'archived' AND "
-            "concat_ws(' ', subject, html, text, languages, content::text) ~ :words "
+            "concat_ws(' ', subject, html, text, amp, languages, content::text) ~ :words "
             "ORDER BY created_at DESC LIMIT 20"
         ),
         {"workspace": workspace, "words": _SPEAKING + name + r"\M"},

@@ -20,8 +20,6 @@ from rapport_common.operator.texts import storable_text
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Breach, Clock, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact, named
-from rapport_feedback.domain.surveys import Kind, Survey
-from rapport_feedback.handlers.surveys import Result
 from rapport_feedback.store.case_messages import Message
 
 
@@ -60,12 +58,6 @@ class Request(BaseModel):
     """A body from outside: unknown members are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class NewSurvey(Request):
-    name: Line
-    kind: Kind
-    question: Question
 
 
 class SurveyChange(Request):
@@ -110,29 +102,6 @@ class NewState(Request):
     note: Note = ""
 
 
-class SurveyView(BaseModel):
-    id: UUID
-    name: str
-    kind: Kind
-    question: str
-    wave: int
-    created_at: datetime
-    archived_at: datetime | None
-
-    @classmethod
-    def of(cls, one: Survey) -> Self:
-        """A survey as staff see it."""
-        return cls(
-            id=one.survey_id,
-            name=one.name,
-            kind=one.kind,
-            question=one.question,
-            wave=one.wave,
-            created_at=one.created_at,
-            archived_at=one.archived_at,
-        )
-
-
 class Wave(BaseModel):
     """The run of a survey that has just begun."""
 
@@ -143,36 +112,6 @@ class Invited(BaseModel):
     """The link of a person to a survey."""
 
     url: str
-
-
-class ScoreView(BaseModel):
-    """`nps`, `low` and `high` (95 %) are -100..100, and null when nobody has answered."""
-
-    wave: int
-    nps: float | None
-    low: float | None
-    high: float | None
-    promoters: int
-    passives: int
-    detractors: int
-    n: int
-    invited: int
-
-    @classmethod
-    def of(cls, result: Result) -> Self:
-        """A score with what it stands on."""
-        counts, score = result.counts, result.score
-        return cls(
-            wave=result.wave,
-            nps=_rounded(score.nps),
-            low=_rounded(score.low),
-            high=_rounded(score.high),
-            promoters=counts.promoters,
-            passives=counts.passives,
-            detractors=counts.detractors,
-            n=counts.n,
-            invited=result.invited,
-        )
 
 
 class CaseView(BaseModel):
@@ -281,10 +220,6 @@ class CaseWithHistory(CaseView):
             breaches=[BreachView.model_validate(breach) for breach in breaches],
             messages=[CaseMessageView.of(message) for message in messages],
         )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
 
 
 class FeedbackLedger(Ledger):

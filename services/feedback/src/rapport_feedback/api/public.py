@@ -1,34 +1,32 @@
 """The pages behind a survey link: whoever has the link may answer; a GET changes nothing."""
 
-from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from dataclasses import replace
+from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
-from sqlalchemy.ext.asyncio import AsyncEngine
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typing_extensions import override
 
 from rapport_common import clock
 from rapport_common.brands import brand_of
-from rapport_common.errors import AppError, InvalidRequestError
-from rapport_common.events.codec import UNREADABLE
+from rapport_common.errors import AppError, InvalidRequestError, NotFoundError
 from rapport_common.pages.brand import Brand
-from rapport_common.pages.language import language_of
-from rapport_common.pages.site import Page
-from rapport_common.problem_pages import PeopleRoute
+from rapport_common.pages.language import language_of, wanted
+from rapport_common.pages.site import PRIVATE_HEADERS, Page
+from rapport_common.problem_pages import PeopleRoute, prefers_json
 from rapport_common.routes import Router
 from rapport_feedback import metrics, pages
-from rapport_feedback.domain.nps import HIGHEST, LOWEST
-from rapport_feedback.domain.surveys import MAX_COMMENT
+from rapport_feedback.api.survey_fields import MAX_FIELDS, read_fields
+from rapport_feedback.domain.question_fields import UNSTORABLE, AnswerError, Fields, read
 from rapport_feedback.handlers.cases import Cases
-from rapport_feedback.handlers.surveys import LinkView, Surveys
+from rapport_feedback.handlers.survey_answers import LinkView, PageError, Posted, SurveyAnswers
+from rapport_feedback.pages import Sheet
 from rapport_feedback.tables import SCHEMA
 
-MAX_FORM_BYTES = 128 * 1024
-MAX_FIELDS = 20
-
-Fields = Mapping[str, str]
+MAX_NAME = 40
+MAX_DIGITS = 9
+NO_COMPLAINT = "There is no such page. Please check that the link is complete."
 
 
 class PageRoute(PeopleRoute):
@@ -40,50 +38,82 @@ class PageRoute(PeopleRoute):
         return pages.problem(status, message, language=language_of(languages))
 
 
-def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRouter:
+def survey_pages(engine: AsyncEngine, answers: SurveyAnswers, cases: Cases) -> APIRouter:
     """/s/{token}."""
     router = Router(prefix="/s", tags=["pages"], route_class=PageRoute)
 
     @router.get("/{token}", response_class=HTMLResponse)
     @router.head("/{token}", include_in_schema=False)
     async def show(token: str, request: Request) -> HTMLResponse:
-        invitation_id = surveys.invited(token)
+        invitation_id = answers.invited(token)
+        page = request.query_params.get("page", "")[:MAX_NAME] or None
         async with engine.begin() as tx:
-            view = await surveys.view(tx, invitation_id, clock.now())
+            view = await answers.view(tx, invitation_id, clock.now(), page=page)
             brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
-        return _survey_page(token, view, request, brand)
+        told = replace(_sheet(token, view), chosen=_chosen(view, request))
+        return _survey_page(told, request, brand)
 
     @router.post("/{token}", response_class=HTMLResponse)
-    async def answer(token: str, request: Request) -> HTMLResponse:
-        invitation_id = surveys.invited(token)
-        fields = await _fields(request)
-        score, comment = _score(fields), _text(fields, "comment", MAX_COMMENT)
+    async def answer(token: str, request: Request) -> Response:
+        invitation_id = answers.invited(token)
+        fields = await read_fields(request)
+        posted = _posted(fields)
         try:
             async with engine.begin() as tx:
-                view = await surveys.answer(
-                    tx, invitation_id, score=score, comment=comment, now=clock.now()
-                )
+                view = await _answered(tx, answers, invitation_id, posted)
                 brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
+        except PageError as error:
+            metrics.ANSWERS.labels("refused").inc()
+            if prefers_json(request.headers.get("accept", "")):
+                raise
+            return await _asked_again(engine, token, request, posted, error)
         except AppError:
             metrics.ANSWERS.labels("refused").inc()
             raise
         metrics.ANSWERS.labels(_outcome(view)).inc()
-        return _survey_page(token, view, request, brand)
+        if view.form.layout == "press" or view.invitation.is_open:
+            return _survey_page(_sheet(token, view), request, brand)
+        # The way back leads to pages that were shown, none of which is sent again by it.
+        return RedirectResponse(f"./{token}", status_code=303, headers=PRIVATE_HEADERS)
 
-    _add_complaints(router, engine, surveys, cases)
+    _add_complaints(router, engine, answers, cases)
     return router
 
 
-def _add_complaints(router: APIRouter, engine: AsyncEngine, surveys: Surveys, cases: Cases) -> None:
+async def _answered(
+    tx: AsyncConnection, answers: SurveyAnswers, invitation_id: UUID, posted: Posted
+) -> LinkView:
+    """What a press has made of it; the button that leads back records nothing."""
+    now = clock.now()
+    if back := posted.fields.get("_back"):
+        return await answers.view(tx, invitation_id, now, page=back[-1], key=posted.key)
+    return await answers.answer(tx, invitation_id, posted, now)
+
+
+async def _asked_again(
+    engine: AsyncEngine, token: str, request: Request, posted: Posted, error: PageError
+) -> HTMLResponse:
+    async with engine.begin() as tx:
+        brand = await brand_of(tx, SCHEMA, error.view.invitation.workspace)
+    told = replace(_sheet(token, error.view), typed=posted.fields, wrong=error.wrong)
+    return _survey_page(told, request, brand, status=422)
+
+
+def _add_complaints(
+    router: APIRouter, engine: AsyncEngine, answers: SurveyAnswers, cases: Cases
+) -> None:
     @router.post("/{token}/complaint", response_class=HTMLResponse)
     async def complain(token: str, request: Request) -> HTMLResponse:
-        invitation_id = surveys.invited(token)
-        fields = await _fields(request)
+        invitation_id = answers.invited(token)
+        fields = await read_fields(request)
         subject = _required(fields, "subject", pages.MAX_SUBJECT)
         body = _required(fields, "body", pages.MAX_BODY)
         now = clock.now()
         async with engine.begin() as tx:
-            invitation = await surveys.opened(tx, invitation_id, now, lock=True)
+            invitation = await answers.opened(tx, invitation_id, now, lock=True)
+            if invitation.is_open:
+                # Nobody is known whom an answer could be sent to.
+                raise NotFoundError(NO_COMPLAINT)
             complaint, is_new = await cases.complain(tx, invitation, subject, body, now)
             brand = await brand_of(tx, SCHEMA, invitation.workspace)
         if is_new:
@@ -103,21 +133,62 @@ def language(request: Request) -> str:
     return language_of(request.headers.get("accept-language", ""))
 
 
-def respond(page: Page) -> HTMLResponse:
+def respond(page: Page, status: int = 200) -> HTMLResponse:
     """A page with the headers that keep it to itself."""
-    return HTMLResponse(page.html, headers=dict(page.headers))
+    return HTMLResponse(page.html, status_code=status, headers=dict(page.headers))
 
 
-def _survey_page(token: str, view: LinkView, request: Request, brand: Brand) -> HTMLResponse:
-    told = pages.survey(
-        token,
-        view.invitation.question,
-        view.response,
+def _survey_page(
+    sheet: Sheet, request: Request, brand: Brand, *, status: int = 200
+) -> HTMLResponse:
+    accepted = request.headers.get("accept-language", "")
+    told = pages.survey(sheet, language=language(request), wanted=wanted(accepted), brand=brand)
+    return respond(told, status)
+
+
+def _sheet(token: str, view: LinkView) -> Sheet:
+    """A view as the page shows it."""
+    ids = [page.id for page in view.way.pages]
+    at = ids.index(view.pages[0].id) if view.pages and view.pages[0].id in ids else 0
+    return Sheet(
+        token=token,
+        form=view.form,
+        version=view.version,
+        response=view.response,
         changeable=view.changeable,
-        language=language(request),
-        brand=brand,
+        pages=view.pages,
+        before=ids[at - 1] if at and view.form.layout == "pages" else None,
+        number=at + 1,
+        key=view.key,
+        is_full=view.is_full,
+        may_complain=not view.invitation.is_open,
+        traits=view.invitation.traits,
     )
-    return respond(told)
+
+
+def _chosen(view: LinkView, request: Request) -> dict[str, list[str]]:
+    """What was pressed in a mail: it waits on the first page for one press, and is no answer."""
+    if view.response is not None:
+        return {}
+    found: dict[str, list[str]] = {}
+    for question in view.form.pages[0].questions:
+        given = request.query_params.getlist(question.id)[:MAX_FIELDS]
+        try:
+            if given and read(question, {question.id: given}):
+                found[question.id] = given
+        except AnswerError:
+            continue
+    return found
+
+
+def _posted(fields: Fields) -> Posted:
+    def last(name: str) -> str | None:
+        return fields[name][-1] if fields.get(name) else None
+
+    version = last("_v") or ""
+    is_number = version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS
+    known = int(version) if is_number else 0
+    return Posted(fields, last("_page"), known or None, last("_key"))
 
 
 def _outcome(view: LinkView) -> str:
@@ -126,56 +197,13 @@ def _outcome(view: LinkView) -> str:
     return "recorded" if view.response.revision == 1 else "revised"
 
 
-async def _fields(request: Request) -> Fields:
-    """The fields of a form (or of a JSON object), bounded before they are parsed."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_FORM_BYTES:
-            raise AppError(pages.TOO_LONG, status=413, code="too_large")
-    if request.headers.get("content-type", "").startswith("application/json"):
-        return _json_fields(bytes(raw))
-    return _form_fields(raw.decode("utf-8", "replace"))
-
-
-def _form_fields(raw: str) -> Fields:
-    try:
-        return dict(parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    except ValueError as error:
-        raise InvalidRequestError(pages.TOO_MANY_FIELDS) from error
-
-
-def _json_fields(raw: bytes) -> Fields:
-    try:
-        decoded = msgspec.json.decode(raw, type=dict[str, str | int | None])
-    except UNREADABLE as error:
-        raise InvalidRequestError(pages.NOT_AN_OBJECT) from error
-    return {name: str(value) for name, value in decoded.items() if value is not None}
-
-
-def _score(fields: Fields) -> int | None:
-    given = fields.get("score", "").strip()
-    if not given:
-        return None
-    if given in {str(score) for score in range(LOWEST, HIGHEST + 1)}:
-        return int(given)
-    raise InvalidRequestError(pages.NO_SUCH_SCORE)
-
-
-def _text(fields: Fields, name: str, longest: int) -> str | None:
-    """A field's text, with one kind of line end; None when the form had no such field."""
-    if name not in fields:
-        return None
-    text = fields[name].replace("\r\n", "\n").strip()
+def _required(fields: Fields, name: str, longest: int) -> str:
+    """A field's text, with one kind of line end."""
+    text = (fields.get(name) or [""])[-1].replace("\r\n", "\n").strip()
     if len(text) > longest:
         raise InvalidRequestError(pages.TOO_LONG, details={"longest": longest})
     if "\0" in text:
-        raise InvalidRequestError(pages.UNSTORABLE)
-    return text
-
-
-def _required(fields: Fields, name: str, longest: int) -> str:
-    text = _text(fields, name, longest)
+        raise InvalidRequestError(UNSTORABLE)
     if not text:
         raise InvalidRequestError(pages.EMPTY_COMPLAINT)
     return text

@@ -1,10 +1,10 @@
-"""The operator API of surveys: made, run in waves, sent out, and scored."""
+"""The operator API of surveys: made, changed, run in waves, and sent out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
@@ -15,23 +15,27 @@ from rapport_feedback import metrics
 from rapport_feedback.api.callers import Reader, Writer
 from rapport_feedback.api.models import (
     Invited,
-    Named,
-    NewSurvey,
-    ScoreView,
     SurveyChange,
-    SurveyView,
     Wave,
     id_of,
 )
+from rapport_feedback.api.survey_models import (
+    FormBody,
+    NewInvitation,
+    NewLink,
+    NewSurvey,
+    SurveyView,
+    SurveyWithForm,
+    VersionView,
+)
 from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.store import survey_quotas
 from rapport_feedback.store import surveys as survey_store
 from rapport_feedback.tables import SCHEMA
 
-MAX_WAVE = 2**31 - 1
-
 
 def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/surveys: listed, shown and scored."""
+    """/v1/surveys: listed and shown."""
     router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.get("", response_model=Listed[SurveyView])
@@ -51,46 +55,45 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
         )
 
     @router.get("/{survey_id}")
-    async def one(survey_id: str, caller: Reader) -> SurveyView:
-        async with engine.begin() as tx:
-            found = await surveys.get(tx, caller.workspace, id_of(survey_id, "survey"))
-        return SurveyView.of(found)
-
-    @router.get("/{survey_id}/score")
-    async def score(
-        survey_id: str,
-        caller: Reader,
-        wave: Annotated[int | None, Query(ge=1, le=MAX_WAVE)] = None,
-    ) -> ScoreView:
+    async def one(survey_id: str, caller: Reader) -> SurveyWithForm:
+        """A survey with what it asks, and which words lack in which of its languages."""
         async with engine.begin() as tx:
             chosen = id_of(survey_id, "survey")
-            return ScoreView.of(await surveys.score(tx, caller.workspace, chosen, wave))
+            found, form = await surveys.form(tx, caller.workspace, chosen)
+            counted = await survey_quotas.taken(tx, caller.workspace, chosen)
+        return SurveyWithForm.told(found, form, counted)
 
     return router
 
 
 def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/surveys: made, renamed, archived and run again."""
+    """/v1/surveys: made, changed, archived and run again."""
     router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.post("", status_code=201)
-    async def create(body: NewSurvey, caller: Writer, once: Repeatable) -> SurveyView:
-        """A new survey in its first wave."""
-        workspace, new = caller.workspace, uuid4()
+    async def create(body: NewSurvey, caller: Writer, once: Repeatable) -> SurveyWithForm:
+        """A new survey in its first wave: one question by itself, or a form."""
+        workspace, new, form = caller.workspace, uuid4(), body.asked()
         async with engine.begin() as tx:
             made = await once.earlier(
                 tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
             )
             if made is not None:
-                return SurveyView.of(await surveys.get(tx, workspace, UUID(made)))
+                return SurveyWithForm.told(*await surveys.form(tx, workspace, UUID(made)), {})
             survey = await surveys.create(
-                tx, workspace, new, name=body.name, question=body.question, now=clock.now()
+                tx,
+                workspace,
+                new,
+                name=body.name,
+                form=form,
+                actor=caller.subject,
+                now=clock.now(),
             )
-        return SurveyView.of(survey)
+        return SurveyWithForm.told(survey, form, {})
 
     @router.patch("/{survey_id}")
     async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
-        """Rename a survey; its question stays, since answers are to that one."""
+        """Rename a survey; what it asks is changed by PUT …/form."""
         async with engine.begin() as tx:
             chosen = id_of(survey_id, "survey")
             found = await surveys.rename(tx, caller.workspace, chosen, body.name)
@@ -117,18 +120,78 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
     return router
 
 
+def form_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
+    """/v1/surveys/{survey_id}: what is asked, and was."""
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
+
+    @router.put("/{survey_id}/form")
+    async def ask(survey_id: str, body: FormBody, caller: Writer) -> SurveyWithForm:
+        """Ask something else from now on; who has begun finishes the version they began.
+
+        The same form again makes no version.
+        """
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            survey, form = await surveys.change_form(
+                tx,
+                caller.workspace,
+                chosen,
+                body.form.root,
+                actor=caller.subject,
+                now=clock.now(),
+            )
+            counted = await survey_quotas.taken(tx, caller.workspace, chosen)
+        return SurveyWithForm.told(survey, form, counted)
+
+    @router.get("/{survey_id}/versions", response_model=Listed[VersionView])
+    async def versions(survey_id: str, caller: Reader, page: Paging) -> dict[str, Any]:
+        """What a survey asks and has asked, the newest version first."""
+        [before] = page.after(int) or [None]
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            await surveys.get(tx, caller.workspace, chosen)
+            found = await survey_store.versions(
+                tx, caller.workspace, chosen, before=before, limit=page.ask
+            )
+        return page.answer(found, key=lambda one: [one.version], show=VersionView.of)
+
+    return router
+
+
 def invitation_routes(engine: AsyncEngine, surveys: Surveys, public_url: str) -> APIRouter:
-    """/v1/surveys/{survey_id}/invitations: links begin with `public_url`."""
+    """/v1/surveys/{survey_id}/invitations and links: they begin with `public_url`."""
     router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.post("/{survey_id}/invitations", status_code=201)
-    async def invite(survey_id: str, body: Named, caller: Writer, response: Response) -> Invited:
+    async def invite(
+        survey_id: str, body: NewInvitation, caller: Writer, response: Response
+    ) -> Invited:
         """The link of a person to the survey's wave; 200 with the same link the next time."""
         async with engine.begin() as tx:
             token, is_new = await surveys.invite(
-                tx, caller.workspace, id_of(survey_id, "survey"), body.contact(), clock.now()
+                tx,
+                caller.workspace,
+                id_of(survey_id, "survey"),
+                body.contact(),
+                clock.now(),
+                context=body.dimensions(),
+                traits=body.traits,
             )
         metrics.INVITATIONS.labels("new" if is_new else "repeated").inc()
+        response.status_code = 201 if is_new else 200
+        return Invited(url=f"{public_url}/s/{token}")
+
+    @router.post("/{survey_id}/links", status_code=201)
+    async def link(survey_id: str, body: NewLink, caller: Writer, response: Response) -> Invited:
+        """The link for all to an anonymous survey's wave; for the same context the same link."""
+        async with engine.begin() as tx:
+            token, is_new = await surveys.open_link(
+                tx,
+                caller.workspace,
+                id_of(survey_id, "survey"),
+                clock.now(),
+                context=body.dimensions(),
+            )
         response.status_code = 201 if is_new else 200
         return Invited(url=f"{public_url}/s/{token}")
 

@@ -1,18 +1,24 @@
 """What feedback tells the others: answers and case changes as events about a person."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_feedback.domain.cases import Breach, Complaint, State
 from rapport_feedback.domain.naming import Contact, named
+from rapport_feedback.domain.questions import Text, kind_of, other_key, score_of
+from rapport_feedback.domain.survey_forms import Form
 from rapport_feedback.domain.surveys import Invitation, Response
 
 SOURCE = "feedback"
 ANSWERED = "Survey Answered"
 CASE_CHANGED = "Case State Changed"
 CASE_OVERDUE = "Case Overdue"
+MAX_WORDS, MAX_WORDS_EACH = 8000, 1000
+"""Characters of people's own words in one event: of all its answers, and of each."""
 # Who counts open cases goes by these alone.
 CASE_NAMES = {
     State.RECEIVED: "Case Opened",
@@ -21,11 +27,14 @@ CASE_NAMES = {
 }
 
 
-def answered(invitation: Invitation, response: Response) -> Event | None:
-    """The answer as it stands now: one event per revision, named by it.
+def answered(form: Form, invitation: Invitation, response: Response) -> Event | None:
+    """The answers as they stand now: one event per revision, named by it.
 
-    None when nobody is named: such a link is from before placeholders were refused.
+    `score` and `comment` are those of the leading question and of `comment`, where they were
+    answered. None when nobody is named: of an anonymous survey nothing is told of anybody.
     """
+    lead, comment = form.lead, form.comment
+    score = None if lead is None else score_of(lead, response.answers)
     return _track(
         invitation.workspace,
         invitation.contact,
@@ -36,12 +45,39 @@ def answered(invitation: Invitation, response: Response) -> Event | None:
             "survey_id": str(invitation.survey_id),
             "kind": invitation.kind,
             "wave": invitation.wave,
-            "score": response.score,
-            "comment": response.comment,
+            **({} if score is None else {"score": score}),
+            "comment": response.answers.get(comment.id, "") if comment else "",
             "response_id": str(response.response_id),
             "revision": response.revision,
+            "version": response.version,
+            "state": response.state,
+            **({"context": dict(invitation.context)} if invitation.context else {}),
+            "answers": list(_answers(form, response.answers)),
         },
     )
+
+
+def _answers(form: Form, answers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each answer with the id and kind of its question; words only as far as they go together.
+
+    `cut` says that there are more: they are in feedback (GET /v1/surveys/{id}/responses).
+    """
+    left = MAX_WORDS
+    for question in form.questions.values():
+        if question.id not in answers:
+            continue
+        value, score = answers[question.id], score_of(question, answers)
+        told: dict[str, Any] = {"question": question.id, "kind": kind_of(question)}
+        if isinstance(question, Text):
+            kept = value[: max(0, min(left, MAX_WORDS_EACH))]
+            left -= len(kept)
+            told |= {"value": kept, **({"cut": True} if kept != value else {})}
+        else:
+            told["value"] = value
+        other = answers.get(other_key(question.id))
+        if other is not None:
+            told["other"] = other
+        yield told if score is None else {**told, "score": score}
 
 
 def case_step(complaint: Complaint, at: datetime) -> Event | None:

@@ -1,27 +1,61 @@
-"""Surveys: invitations that end, and answers that can be changed for a while."""
+"""Surveys: invitations that end, and answers that are given page by page and can be changed for a
+while.
+"""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from rapport_common.errors import AppError, ConflictError, InvalidRequestError
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.domain.question_fields import CHOOSE_NUMBER
+from rapport_feedback.domain.questions import Value, keys_of
+from rapport_feedback.domain.survey_forms import SCREENED, Form, PageOf
+from rapport_feedback.domain.survey_paths import kept, walk
 
 MAX_COMMENT = 4000
 MAX_REVISIONS = 20
-"""Each is an event in the person's timeline."""
+"""Each is an event in the person's timeline. New answers are added beyond it, none is changed."""
+
+NOT_YET = "This page is not asked yet. Please open the link again."
+
+OPEN_LINK = "open"
+ANONYMOUS = "anonymous"
+"""In place of the kind of an identifier: links and answers that are nobody's."""
 
 
 class Kind(StrEnum):
     """What a survey measures: declared, never guessed from the scale of its answers."""
 
     NPS = "nps"
+    CSAT = "csat"
+    CES = "ces"
+    RATING = "rating"
+    NONE = "none"
+
+
+class State(StrEnum):
+    """How far an answer is."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    SCREENED = "screened"
+    FULL = "full"
+    """There were enough answers already."""
+
+
+COUNTED = (State.OPEN, State.COMPLETE)
+"""What scores are made of: who was not wanted is not in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A question and its current wave, counted from 1."""
+    """A survey, its newest version and its current wave, both counted from 1.
+
+    `question` is the leading one, in the form's first language.
+    """
 
     workspace: str
     survey_id: UUID
@@ -31,11 +65,17 @@ class Survey:
     wave: int
     created_at: datetime
     archived_at: datetime | None = None
+    version: int = 1
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """One person's link to one wave of a survey, with the survey as the page shows it."""
+    """A link to one wave of a survey: one person's, or everybody's to an anonymous survey.
+
+    `context` is by which scores are told apart, `traits` what texts may say of the person;
+    `version` is the newest of the survey's form.
+    """
 
     workspace: str
     invitation_id: UUID
@@ -45,18 +85,36 @@ class Invitation:
     expires_at: datetime
     kind: Kind
     question: str
+    version: int = 1
+    is_open: bool = False
+    context: Mapping[str, str] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A person's answer in one wave; every change is a revision, counted from 1."""
+    """What somebody has answered in one wave; every change is a revision, counted from 1.
+
+    `done` are the pages that were sent, `finished_at` when the last one was.
+    """
 
     response_id: UUID
-    score: int
-    comment: str
+    answers: Mapping[str, Value]
     revision: int
     answered_at: datetime
     revised_at: datetime
+    version: int = 1
+    done: tuple[str, ...] = ()
+    state: State = State.COMPLETE
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came with a press: the pages it is of, and {key: answer} to all their questions."""
+
+    pages: tuple[PageOf, ...]
+    answers: Mapping[str, Value]
 
 
 class GoneError(AppError):
@@ -103,49 +161,125 @@ def require_open(invitation: Invitation, now: datetime) -> None:
         raise GoneError(message)
 
 
+class AnonymousError(ConflictError):
+    """Nobody is invited by name to a survey whose answers are nobody's."""
+
+    code = "anonymous"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This survey is anonymous: nobody is invited by name. "
+            "POST …/links makes a link for all."
+        )
+
+
+class NotAnonymousError(ConflictError):
+    """A link for all is to an anonymous survey only."""
+
+    code = "not_anonymous"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Answers to this survey are somebody's: POST …/invitations makes each their own link."
+        )
+
+
 def answer(
+    form: Form,
     before: Response | None,
-    score: int | None,
-    comment: str | None,
+    sent: Sent,
     *,
     new_id: UUID,
+    version: int,
     now: datetime,
     grace: timedelta,
 ) -> Response:
-    """The response after someone sent a score, a comment, or both.
+    """The response after a page was sent, or several.
 
-    The last answer wins within `grace` of the first; the same again changes nothing, whenever
-    it comes. A comment may be added to an answer without one until the link ends, since the
-    page asks for it only afterwards. Returns `before` itself when nothing changes.
+    What was given may be changed until `grace` after the last page; the same again changes
+    nothing, whenever it comes. What is only added is taken until the link ends. Of pages that are
+    not asked (any more) nothing is taken. Returns `before` itself when nothing changes.
     """
+    if before is not None and before.state in FINAL:
+        return before
+    if form.layout == "press":
+        return _pressed(form, before, sent, new_id=new_id, version=version, now=now, grace=grace)
+    answers, done = _taken(form, before, sent)
+    way = walk(form, answers, done)
+    found = kept(way, answers)
+    state = State.OPEN if way.end is None else _ENDED.get(way.end, State.COMPLETE)
+    passed = tuple(page.id for page in way.answered)
     if before is None:
-        if score is None:
-            raise InvalidRequestError("Please choose a number from 0 to 10 first.")
-        return Response(new_id, score, comment or "", 1, now, now)
-    after = replace(
-        before,
-        score=before.score if score is None else score,
-        comment=before.comment if comment is None else comment,
-    )
+        if not passed:
+            raise InvalidRequestError(NOT_YET)
+        finished = None if state is State.OPEN else now
+        return Response(new_id, found, 1, now, now, version, passed, state, finished)
+    after = replace(before, answers=found, done=passed, state=state)
+    return _revised(before, after, now, grace)
+
+
+_ENDED = {SCREENED: State.SCREENED}
+FINAL = (State.SCREENED, State.FULL)
+
+
+def _taken(
+    form: Form, before: Response | None, sent: Sent
+) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Answers and pages, with what was sent in place of what was there."""
+    answers = dict(before.answers) if before else {}
+    done = before.done if before else ()
+    shown = walk(form, answers, done).pages if form.layout == "pages" else tuple(form.pages)
+    for page in sent.pages:
+        if page in shown:
+            keys = {key for one in page.questions for key in keys_of(one)}
+            left = {key: value for key, value in answers.items() if key not in keys}
+            told = {key: value for key, value in sent.answers.items() if key in keys}
+            answers = {**left, **told}
+            done = (*done, page.id)
+    return answers, done
+
+
+def _pressed(
+    form: Form,
+    before: Response | None,
+    sent: Sent,
+    *,
+    new_id: UUID,
+    version: int,
+    now: datetime,
+    grace: timedelta,
+) -> Response:
+    """A score that counts at once, and words that may come later: both stand by themselves."""
+    lead = form.pages[0].questions[0]
+    if before is None:
+        if lead.id not in sent.answers:
+            bounds = (getattr(lead, name) for name in ("lowest", "highest"))
+            raise InvalidRequestError(CHOOSE_NUMBER % dict(zip(_BOUNDS, bounds, strict=True)))
+        return Response(new_id, dict(sent.answers), 1, now, now, version, (), State.COMPLETE, now)
+    keys = {key for page in sent.pages for one in page.questions for key in keys_of(one)}
+    left = {key: v for key, v in before.answers.items() if key not in keys or key == lead.id}
+    return _revised(before, replace(before, answers={**left, **sent.answers}), now, grace)
+
+
+_BOUNDS = ("lowest", "highest")
+
+
+def _revised(before: Response, after: Response, now: datetime, grace: timedelta) -> Response:
     if after == before:
         return before
-    if not _may_change(before, after, now, grace):
-        message = f"You have answered already ({before.score}), and that can't be changed any more."
+    adds = all(after.answers.get(key) == value for key, value in before.answers.items())
+    if not adds and not changeable(before, now, grace):
+        message = "You have answered already, and that can't be changed any more."
         raise AnsweredError(message, details={"answered_at": before.answered_at.isoformat()})
-    if before.revision >= MAX_REVISIONS and not _adds_comment(before, after):
+    if before.revision >= MAX_REVISIONS and not adds:
         message = f"You have changed your answer {before.revision - 1} times; the last one stands."
         raise AnsweredError(message, details={"revisions": before.revision})
-    return replace(after, revision=before.revision + 1, revised_at=now)
-
-
-def _may_change(before: Response, after: Response, now: datetime, grace: timedelta) -> bool:
-    return _adds_comment(before, after) or changeable(before, now, grace)
-
-
-def _adds_comment(before: Response, after: Response) -> bool:
-    return before.score == after.score and not before.comment
+    finished = before.finished_at
+    if finished is None and after.state is not State.OPEN:
+        finished = now
+    return replace(after, revision=before.revision + 1, revised_at=now, finished_at=finished)
 
 
 def changeable(response: Response, now: datetime, grace: timedelta) -> bool:
-    """Whether a given score may still be changed."""
-    return now - response.answered_at <= grace
+    """Whether what was given may still be changed."""
+    return response.finished_at is None or now - response.finished_at <= grace

@@ -1,55 +1,32 @@
-"""Surveys: made and scored by staff, answered by customers over a signed link."""
+"""Surveys: made, changed, run in waves and sent out by staff."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import NotFoundError
-from rapport_common.publisher import Publisher
-from rapport_feedback.domain import links, nps, own_events
+from rapport_feedback.domain import links
 from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.naming import Contact
-from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
-from rapport_feedback.store import people
+from rapport_feedback.domain.survey_checks import read_form, refused
+from rapport_feedback.domain.survey_forms import Form, to_document
+from rapport_feedback.domain.survey_texts import by_language
+from rapport_feedback.domain.surveys import Kind, Survey
+from rapport_feedback.store import people, survey_links
 from rapport_feedback.store import surveys as store
 
-FIRST_WAVE = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a wave of a survey has come to."""
-
-    wave: int
-    invited: int
-    counts: nps.Counts
-    score: nps.Score
-
-
-@dataclass(frozen=True, slots=True)
-class LinkView:
-    """What a link shows: the question, the answer given by this link, and whether it may change."""
-
-    invitation: Invitation
-    response: Response | None
-    changeable: bool
-    recorded: bool = False
+FIRST_WAVE = FIRST_VERSION = 1
 
 
 class Surveys:
-    """The use cases of surveys; each works in the transaction it is given."""
+    """The use cases of staff; each works in the transaction it is given."""
 
-    def __init__(
-        self, publisher: Publisher, *, link_key: bytes, lifetime: timedelta, grace: timedelta
-    ) -> None:
-        self._publisher = publisher
+    def __init__(self, *, link_key: bytes, lifetime: timedelta) -> None:
         self._key = link_key
         self._lifetime = lifetime
-        self._grace = grace
-
-    # --- by staff ----------------------------------------------------------------------------
 
     async def create(
         self,
@@ -58,13 +35,69 @@ class Surveys:
         survey_id: UUID,
         *,
         name: str,
-        question: str,
+        form: Form,
+        actor: str,
         now: datetime,
     ) -> Survey:
-        """A new NPS survey in its first wave."""
-        survey = Survey(workspace, survey_id, name, Kind.NPS, question, FIRST_WAVE, now)
+        """A new survey in its first wave and version."""
+        survey = Survey(
+            workspace,
+            survey_id,
+            name,
+            Kind(form.kind),
+            leading(form),
+            FIRST_WAVE,
+            now,
+            version=FIRST_VERSION,
+            anonymous=form.anonymous,
+        )
         await store.add_survey(tx, survey)
+        await store.add_version(tx, survey, form, actor, now)
         return survey
+
+    async def form(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, version: int | None = None
+    ) -> tuple[Survey, Form]:
+        """A survey and what a version of it asks, the newest by default."""
+        survey = await self.get(tx, workspace, survey_id)
+        found = await store.form(tx, workspace, survey_id, version or survey.version)
+        if found is None:
+            message = f"The survey has no version {version}; the newest is {survey.version}."
+            raise NotFoundError(message, details={"version": version, "newest": survey.version})
+        return survey, found
+
+    async def change_form(
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        survey_id: UUID,
+        document: Mapping[str, object],
+        *,
+        actor: str,
+        now: datetime,
+    ) -> tuple[Survey, Form]:
+        """Another version from now on; who has begun to answer finishes the one before.
+
+        The same form again makes no version.
+        """
+        await self._living(tx, workspace, survey_id, lock=True)
+        survey, before = await self.form(tx, workspace, survey_id)
+        form = read_form(document, before)
+        if to_document(form) == to_document(before):
+            return survey, before
+        if form.kind != survey.kind:
+            raise refused(
+                [("form.pages", f"measure {form.kind}; the survey measures {survey.kind}")]
+            )
+        changed = replace(survey, version=survey.version + 1, question=leading(form))
+        if survey.version == FIRST_VERSION and not await store.versions(
+            tx, workspace, survey_id, before=None, limit=1
+        ):
+            # Made by a process of the release before: what was asked is kept, too.
+            await store.add_version(tx, survey, before, actor, survey.created_at)
+        await store.add_version(tx, changed, form, actor, now)
+        await store.set_version(tx, changed)
+        return changed, form
 
     async def get(self, tx: AsyncConnection, workspace: str, survey_id: UUID) -> Survey:
         """One survey; NotFoundError when the workspace has none with this id."""
@@ -88,8 +121,12 @@ class Surveys:
         await store.archive(tx, workspace, survey_id, now)
         return await self.get(tx, workspace, survey_id)
 
-    async def _living(self, tx: AsyncConnection, workspace: str, survey_id: UUID) -> Survey:
-        survey = await self.get(tx, workspace, survey_id)
+    async def _living(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, *, lock: bool = False
+    ) -> Survey:
+        survey = await store.survey(tx, workspace, survey_id, lock=lock)
+        if survey is None:
+            raise _unknown(survey_id)
         if survey.archived_at is not None:
             raise rules.ArchivedError(survey_id)
         return survey
@@ -109,93 +146,58 @@ class Surveys:
         survey_id: UUID,
         contact: Contact,
         now: datetime,
+        *,
+        context: Mapping[str, str],
+        traits: Mapping[str, str],
     ) -> tuple[str, bool]:
         """The token of a person's link to the current wave, and whether it is a new link.
 
-        RestrictedError for whose data are only to be kept.
+        `context`: by what the answer is counted; `traits`: what texts may say of the person.
+        RestrictedError for whose data are only to be kept, AnonymousError where nobody is named.
         """
         survey = await self._living(tx, workspace, survey_id)
+        if survey.anonymous:
+            raise rules.AnonymousError
         if await people.is_restricted(tx, workspace, contact.identifiers):
             raise rules.RestrictedError
-        invitation_id, is_new = await store.invite(
-            tx, survey, contact, uuid4(), at=now, until=now + self._lifetime
+        invitation_id, is_new = await survey_links.invite(
+            tx,
+            survey,
+            contact,
+            uuid4(),
+            at=now,
+            until=now + self._lifetime,
+            context=context,
+            traits=traits,
         )
         return links.sign(self._key, invitation_id), is_new
 
-    async def score(
-        self, tx: AsyncConnection, workspace: str, survey_id: UUID, wave: int | None
-    ) -> Result:
-        """The score of a wave, the current one by default: each person counts once.
-
-        NotFoundError when there has been no such wave.
-        """
-        survey = await self.get(tx, workspace, survey_id)
-        chosen = wave or survey.wave
-        if chosen > survey.wave:
-            message = f"The survey has had no wave {chosen}; the current one is {survey.wave}."
-            raise NotFoundError(message, details={"wave": chosen, "current": survey.wave})
-        counts = nps.count(await store.score_counts(tx, workspace, survey_id, chosen))
-        invited = await store.invited_count(tx, workspace, survey_id, chosen)
-        return Result(chosen, invited, counts, nps.score(counts))
-
-    # --- by the customer ---------------------------------------------------------------------
-
-    def invited(self, token: str) -> UUID:
-        """The invitation a link names; NotFoundError unless we made it. Needs no database."""
-        invitation_id = links.read(self._key, token)
-        if invitation_id is None:
-            raise _no_page()
-        return invitation_id
-
-    async def opened(
-        self, tx: AsyncConnection, invitation_id: UUID, now: datetime, *, lock: bool = False
-    ) -> Invitation:
-        """An invitation that still stands; NotFoundError or GoneError otherwise."""
-        invitation = await store.invitation(tx, invitation_id, lock=lock)
-        if invitation is None:
-            raise _no_page()
-        rules.require_open(invitation, now)
-        return invitation
-
-    async def view(self, tx: AsyncConnection, invitation_id: UUID, now: datetime) -> LinkView:
-        """The page as it stands. Records nothing: mail clients fetch links on their own."""
-        invitation = await self.opened(tx, invitation_id, now)
-        return self._view(invitation, await store.response_of(tx, invitation), now)
-
-    async def answer(
+    async def open_link(
         self,
         tx: AsyncConnection,
-        invitation_id: UUID,
-        *,
-        score: int | None,
-        comment: str | None,
+        workspace: str,
+        survey_id: UUID,
         now: datetime,
-    ) -> LinkView:
-        """Record a score at once, or a comment on it, and publish what is new."""
-        invitation = await self.opened(tx, invitation_id, now, lock=True)
-        before = await store.response_of(tx, invitation)
-        after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
-        if after is not before:
-            await store.save_response(tx, invitation, after)
-            await self._publisher.tell(tx, own_events.answered(invitation, after))
-        return self._view(invitation, after, now, recorded=after is not before)
+        *,
+        context: Mapping[str, str],
+    ) -> tuple[str, bool]:
+        """The token of the link for all to an anonymous survey's wave, one for each context."""
+        survey = await self._living(tx, workspace, survey_id)
+        if not survey.anonymous:
+            raise rules.NotAnonymousError
+        invitation_id, is_new = await survey_links.open_link(
+            tx, survey, uuid4(), at=now, until=now + self._lifetime, context=context
+        )
+        return links.sign(self._key, invitation_id), is_new
 
-    def _view(
-        self,
-        invitation: Invitation,
-        response: Response | None,
-        now: datetime,
-        *,
-        recorded: bool = False,
-    ) -> LinkView:
-        changeable = response is None or rules.changeable(response, now, self._grace)
-        return LinkView(invitation, response, changeable, recorded)
+
+def leading(form: Form) -> str:
+    """The words of the leading question, or the first, in the form's first language."""
+    question = form.lead or next(iter(form.questions.values()))
+    words = by_language(question.text, form)
+    return words.get(form.languages[0]) or next(iter(words.values()))
 
 
 def _unknown(survey_id: UUID) -> NotFoundError:
     message = f"There is no survey {survey_id} in this workspace. GET /v1/surveys lists them."
     return NotFoundError(message, details={"id": str(survey_id)})
-
-
-def _no_page() -> NotFoundError:
-    return NotFoundError("There is no such page. Please check that the link is complete.")

@@ -72,7 +72,11 @@ def _invitations(recogniser: Recogniser) -> Part:
         "surveys that you were asked to answer",
         f"feedback.invitation t {_SURVEY}",
         {"invitation_id": "uuid"},
-        {"survey": "s.name", **plain("wave", "kind", "value", *_NAMES, "created_at", "expires_at")},
+        {
+            "survey": "s.name",
+            "traits": "CAST(t.traits AS text)",
+            **plain("wave", "kind", "value", *_NAMES, "created_at", "expires_at"),
+        },
         _ALL,
         _WORKSPACE,
         choose=_theirs(recogniser),
@@ -88,6 +92,8 @@ def _answers(recogniser: Recogniser) -> Part:
         {
             "survey": "s.name",
             **plain("wave", "kind", "value", "score", "comment", "answered_at", "revised_at"),
+            "answers": "CAST(t.answers AS text)",
+            "words": "CAST(t.words AS text)",
         },
         _ALL,
         _WORKSPACE,
@@ -101,10 +107,10 @@ def _comments(recogniser: Recogniser) -> Part:
         "what others wrote of you, without who they are",
         "feedback.response t",
         {"response_id": "uuid"},
-        plain("kind", "value", "comment"),
-        f"{_ALL} AND t.comment <> ''",
+        {**plain("kind", "value", "comment"), "words": "CAST(t.words AS text)"},
+        f"{_ALL} AND (t.comment <> '' OR t.words <> '{{}}')",
         _WORKSPACE,
-        choose=_mentions(recogniser, "comment"),
+        choose=_mentions(recogniser, "comment", "words"),
     )
 
 

@@ -26,13 +26,13 @@ IDENTITIES = Found(
     "AND profile_id = ANY(CAST(:profiles AS text[]))",
 )
 BLANK_ANSWER = (
-    f"UPDATE feedback.response SET comment = '', kind = '{ERASED}', "
+    f"UPDATE feedback.response SET comment = '', words = '{{}}', kind = '{ERASED}', "
     "value = CAST(response_id AS text)"
 )
 # It was sent, and counts; its link leads nowhere.
 _BLANK_INVITATION = (
     f"UPDATE feedback.invitation SET kind = '{ERASED}', value = CAST(invitation_id AS text), "
-    "user_id = NULL, email = NULL, anonymous_id = NULL, "
+    "user_id = NULL, email = NULL, anonymous_id = NULL, traits = '{}', "
     "expires_at = least(expires_at, clock_timestamp())"
 )
 _CLOSE = text(
@@ -97,10 +97,11 @@ def _comments(recogniser: Recogniser) -> Sweep:
     return Read(
         "feedback.response",
         key,
-        ("comment",),
+        ("comment", "CAST(words AS text)"),
         recogniser,
-        changing("UPDATE feedback.response SET comment = ''", key),
-        where=f"workspace = :workspace AND comment <> '' AND answered_at < {BEFORE}",
+        changing("UPDATE feedback.response SET comment = '', words = '{}'", key),
+        where="workspace = :workspace AND (comment <> '' OR words <> '{}') "
+        f"AND answered_at < {BEFORE}",
         names=AND_AT,
     )
 

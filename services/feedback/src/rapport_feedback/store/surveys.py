@@ -1,15 +1,29 @@
-"""Surveys, their invitations and the answers."""
+"""Surveys and the versions of what they ask."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_feedback.domain.naming import Contact
-from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
+from rapport_feedback.domain.survey_forms import Form, of_document, simple, to_document
+from rapport_feedback.domain.surveys import Kind, Survey
 
-_SURVEY = "workspace, survey_id, name, kind, question, wave, created_at, archived_at"
+_SURVEY = (
+    "workspace, survey_id, name, kind, question, wave, created_at, archived_at, version, anonymous"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a survey has asked since `created_at`."""
+
+    version: int
+    form: Form
+    actor: str
+    created_at: datetime
 
 
 async def add_survey(tx: AsyncConnection, survey: Survey) -> None:
@@ -17,7 +31,8 @@ async def add_survey(tx: AsyncConnection, survey: Survey) -> None:
     await tx.execute(
         text(
             f"INSERT INTO feedback.survey ({_SURVEY}) "
-            "VALUES (:workspace, :survey_id, :name, :kind, :question, :wave, :created_at, NULL)"
+            "VALUES (:workspace, :survey_id, :name, :kind, :question, :wave, :created_at, NULL, "
+            ":version, :anonymous)"
         ),
         {
             "workspace": survey.workspace,
@@ -27,16 +42,21 @@ async def add_survey(tx: AsyncConnection, survey: Survey) -> None:
             "question": survey.question,
             "wave": survey.wave,
             "created_at": survey.created_at,
+            "version": survey.version,
+            "anonymous": survey.anonymous,
         },
     )
 
 
-async def survey(tx: AsyncConnection, workspace: str, survey_id: UUID) -> Survey | None:
-    """One survey of a workspace."""
+async def survey(
+    tx: AsyncConnection, workspace: str, survey_id: UUID, *, lock: bool = False
+) -> Survey | None:
+    """One survey of a workspace. Locked, it makes those who change it take turns."""
     rows = await tx.execute(
         text(
             f"SELECT {_SURVEY} FROM feedback.survey "
             "WHERE workspace = :workspace AND survey_id = :survey_id"
+            f"{' FOR UPDATE' if lock else ''}"
         ),
         {"workspace": workspace, "survey_id": survey_id},
     )
@@ -107,165 +127,82 @@ async def next_wave(tx: AsyncConnection, workspace: str, survey_id: UUID) -> int
     return wave
 
 
-async def invite(
-    tx: AsyncConnection,
-    survey: Survey,
-    contact: Contact,
-    new_id: UUID,
-    *,
-    at: datetime,
-    until: datetime,
-) -> tuple[UUID, bool]:
-    """The invitation of a person to the survey's wave, and whether it is a new one.
-
-    Who was invited before keeps the same link, which then lasts until `until`.
-    """
-    kind, value = contact.strongest
-    rows = await tx.execute(
+async def add_version(
+    tx: AsyncConnection, survey: Survey, form: Form, actor: str, at: datetime
+) -> None:
+    """Keep what a survey asks from now on, under its newest version."""
+    await tx.execute(
         text(
-            "INSERT INTO feedback.invitation AS i (workspace, invitation_id, survey_id, wave, "
-            "kind, value, user_id, email, anonymous_id, created_at, expires_at) "
-            "VALUES (:workspace, :new_id, :survey_id, :wave, :kind, :value, :user_id, :email, "
-            ":anonymous_id, :at, :until) "
-            "ON CONFLICT (workspace, survey_id, wave, kind, value) "
-            "DO UPDATE SET expires_at = greatest(i.expires_at, excluded.expires_at) "
-            "RETURNING invitation_id"
+            "INSERT INTO feedback.survey_version (workspace, survey_id, version, document, actor, "
+            "created_at) VALUES (:workspace, :survey_id, :version, CAST(:document AS jsonb), "
+            ":actor, :at)"
         ),
         {
             "workspace": survey.workspace,
-            "new_id": new_id,
             "survey_id": survey.survey_id,
-            "wave": survey.wave,
-            "kind": kind,
-            "value": value,
-            "user_id": contact.user_id,
-            "email": contact.email,
-            "anonymous_id": contact.anonymous_id,
+            "version": survey.version,
+            "document": msgspec.json.encode(to_document(form)).decode(),
+            "actor": actor,
             "at": at,
-            "until": until,
         },
     )
-    invitation_id: UUID = rows.scalar_one()
-    return invitation_id, invitation_id == new_id
 
 
-async def invitation(
-    tx: AsyncConnection, invitation_id: UUID, *, lock: bool = False
-) -> Invitation | None:
-    """What a link stands for. Locked, it makes the requests of one link take turns."""
-    rows = await tx.execute(
-        text(
-            "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
-            "i.anonymous_id, i.expires_at, s.kind, s.question FROM feedback.invitation i "
-            "JOIN feedback.survey s USING (workspace, survey_id) "
-            f"WHERE i.invitation_id = :invitation_id {'FOR UPDATE OF i' if lock else ''}"
-        ),
-        {"invitation_id": invitation_id},
-    )
-    row = rows.mappings().first()
-    if row is None:
-        return None
-    return Invitation(
-        workspace=row["workspace"],
-        invitation_id=row["invitation_id"],
-        survey_id=row["survey_id"],
-        wave=row["wave"],
-        contact=contact_of(row),
-        expires_at=row["expires_at"],
-        kind=Kind(row["kind"]),
-        question=row["question"],
-    )
-
-
-async def response_of(tx: AsyncConnection, invited: Invitation) -> Response | None:
-    """The answer given by a link, which is the one under the invitation's own name.
-
-    Not under the person's other names: those are what others say, and this is read aloud.
-    """
-    kind, value = invited.contact.strongest
-    rows = await tx.execute(
-        text(
-            "SELECT response_id, score, comment, revision, answered_at, revised_at "
-            "FROM feedback.response WHERE workspace = :workspace AND survey_id = :survey_id "
-            "AND wave = :wave AND kind = :kind AND value = :value"
-        ),
-        {
-            "workspace": invited.workspace,
-            "survey_id": invited.survey_id,
-            "wave": invited.wave,
-            "kind": kind,
-            "value": value,
-        },
-    )
-    row = rows.mappings().first()
-    return Response(**row) if row else None
-
-
-async def save_response(tx: AsyncConnection, invited: Invitation, response: Response) -> None:
-    """Keep a new response, under the invitation's strongest name, or a revision of one."""
-    kind, value = invited.contact.strongest
+async def set_version(tx: AsyncConnection, survey: Survey) -> None:
+    """Make a survey's version and leading question those given."""
     await tx.execute(
         text(
-            "INSERT INTO feedback.response (workspace, response_id, survey_id, wave, kind, "
-            "value, score, comment, revision, answered_at, revised_at) "
-            "VALUES (:workspace, :response_id, :survey_id, :wave, :kind, :value, :score, "
-            ":comment, :revision, :answered_at, :revised_at) "
-            "ON CONFLICT (workspace, response_id) DO UPDATE SET score = excluded.score, "
-            "comment = excluded.comment, revision = excluded.revision, "
-            "revised_at = excluded.revised_at"
+            "UPDATE feedback.survey SET version = :version, question = :question "
+            "WHERE workspace = :workspace AND survey_id = :survey_id"
         ),
         {
-            "workspace": invited.workspace,
-            "response_id": response.response_id,
-            "survey_id": invited.survey_id,
-            "wave": invited.wave,
-            "kind": kind,
-            "value": value,
-            "score": response.score,
-            "comment": response.comment,
-            "revision": response.revision,
-            "answered_at": response.answered_at,
-            "revised_at": response.revised_at,
+            "workspace": survey.workspace,
+            "survey_id": survey.survey_id,
+            "version": survey.version,
+            "question": survey.question,
         },
     )
 
 
-async def score_counts(
-    tx: AsyncConnection, workspace: str, survey_id: UUID, wave: int
-) -> dict[int, int]:
-    """{score: people}: each person's latest answer in a wave, under whatever names it came."""
+async def form(tx: AsyncConnection, workspace: str, survey_id: UUID, version: int) -> Form | None:
+    """What a version asks; None when there is no such version."""
     rows = await tx.execute(
         text(
-            "SELECT score, count(*) AS people FROM ("
-            "SELECT DISTINCT ON (person) score, coalesce(("
-            "SELECT 'profile:' || min(i.profile_id) FROM feedback.identity i "
-            "WHERE i.workspace = r.workspace AND i.kind = r.kind AND i.value = r.value"
-            "), r.kind || ':' || r.value) AS person "
-            "FROM feedback.response r WHERE r.workspace = :workspace "
-            "AND r.survey_id = :survey_id AND r.wave = :wave "
-            "ORDER BY person, r.revised_at DESC, r.response_id) latest GROUP BY score"
+            "SELECT s.kind, s.question, CAST(v.document AS text) AS document "
+            "FROM feedback.survey s LEFT JOIN feedback.survey_version v "
+            "ON v.workspace = s.workspace AND v.survey_id = s.survey_id AND v.version = :version "
+            "WHERE s.workspace = :workspace AND s.survey_id = :survey_id"
         ),
-        {"workspace": workspace, "survey_id": survey_id, "wave": wave},
+        {"workspace": workspace, "survey_id": survey_id, "version": version},
     )
-    return {row.score: row.people for row in rows}
+    row = rows.first()
+    if row is None:
+        return None
+    if row.document is not None:
+        return of_document(msgspec.json.decode(row.document))
+    # A process of the release before has made it, which keeps no versions.
+    return simple(row.question, row.kind) if version == 1 else None
 
 
-async def invited_count(tx: AsyncConnection, workspace: str, survey_id: UUID, wave: int) -> int:
-    """How many invitations a wave has."""
+async def versions(
+    tx: AsyncConnection, workspace: str, survey_id: UUID, *, before: int | None, limit: int
+) -> list[Version]:
+    """What a survey asks and has asked, the newest first."""
     rows = await tx.execute(
         text(
-            "SELECT count(*) FROM feedback.invitation WHERE workspace = :workspace "
-            "AND survey_id = :survey_id AND wave = :wave"
+            "SELECT version, CAST(document AS text) AS document, actor, created_at "
+            "FROM feedback.survey_version WHERE workspace = :workspace "
+            "AND survey_id = :survey_id AND (CAST(:before AS bigint) IS NULL OR version < :before) "
+            "ORDER BY version DESC LIMIT :limit"
         ),
-        {"workspace": workspace, "survey_id": survey_id, "wave": wave},
+        {"workspace": workspace, "survey_id": survey_id, "before": before, "limit": limit},
     )
-    total: int = rows.scalar_one()
-    return total
-
-
-def contact_of(row: RowMapping) -> Contact:
-    """The identifiers in a row."""
-    return Contact(row["user_id"], row["email"], row["anonymous_id"])
+    return [
+        Version(
+            row.version, of_document(msgspec.json.decode(row.document)), row.actor, row.created_at
+        )
+        for row in rows
+    ]
 
 
 def _survey(row: RowMapping) -> Survey:

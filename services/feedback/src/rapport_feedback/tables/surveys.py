@@ -1,6 +1,8 @@
 """Surveys, links to them, answers."""
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -9,7 +11,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from rapport_feedback.tables.schema import METADATA, SCHEMA, Id, Instant
 
@@ -24,6 +28,37 @@ Table(
     Column("wave", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("archived_at", Instant),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("anonymous", Boolean, nullable=False, server_default=text("false")),
+)
+
+# What a survey asks: a version is never changed, since answers are to it.
+Table(
+    "survey_version",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("survey_id", Id, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "survey_id"], [f"{SCHEMA}.survey.workspace", f"{SCHEMA}.survey.survey_id"]
+    ),
+)
+
+# How many finished answers a quota has; wave 0 is of all waves.
+Table(
+    "survey_quota",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("survey_id", Id, primary_key=True),
+    Column("wave", Integer, primary_key=True),
+    Column("quota", Text, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "survey_id"], [f"{SCHEMA}.survey.workspace", f"{SCHEMA}.survey.survey_id"]
+    ),
 )
 
 Table(
@@ -40,6 +75,8 @@ Table(
     Column("anonymous_id", Text),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("context", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("traits", JSONB, nullable=False, server_default=text("'{}'")),
     # A link carries no workspace.
     UniqueConstraint("invitation_id"),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
@@ -48,6 +85,8 @@ Table(
     ),
 )
 
+# `score` is the answer to the leading question, `comment` that to the text of this name, as old
+# readers know them; all others are in `answers`, and what was typed in `words`.
 Table(
     "response",
     METADATA,
@@ -57,11 +96,19 @@ Table(
     Column("wave", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("value", Text, nullable=False),
-    Column("score", SmallInteger, nullable=False),
+    Column("score", SmallInteger),
     Column("comment", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("answered_at", Instant, nullable=False),
     Column("revised_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("answers", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("words", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("done", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=False, server_default=text("'complete'")),
+    Column("finished_at", Instant),
+    Column("context", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("anonymous", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
     CheckConstraint("score BETWEEN 0 AND 10", name="score"),
     ForeignKeyConstraint(

@@ -1,0 +1,279 @@
+"""Surveys as customers answer them, over a signed link, page by page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.errors import AppError, InvalidRequestError, NotFoundError
+from rapport_common.publisher import Publisher
+from rapport_feedback.domain import links, own_events
+from rapport_feedback.domain import surveys as rules
+from rapport_feedback.domain.question_fields import (
+    SHORTEN,
+    AnswerError,
+    Fields,
+    is_said,
+    read,
+)
+from rapport_feedback.domain.questions import Value
+from rapport_feedback.domain.survey_conditions import holds
+from rapport_feedback.domain.survey_forms import Form, PageOf, Quota
+from rapport_feedback.domain.survey_paths import Walk, walk
+from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
+from rapport_feedback.pages import TOO_LONG
+from rapport_feedback.store import survey_answers as store
+from rapport_feedback.store import survey_links, survey_quotas
+from rapport_feedback.store import surveys as survey_store
+
+NEVER = timedelta(days=-1)
+"""What is finished and nobody's stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """What a link shows: what is asked, what this link has answered, where that stands.
+
+    `key` goes on with an anonymous answer; nothing else knows which one it is.
+    """
+
+    invitation: Invitation
+    form: Form
+    version: int
+    response: Response | None
+    changeable: bool
+    way: Walk
+    pages: tuple[PageOf, ...]
+    key: str | None = None
+    is_full: bool = False
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What came with a press: fields, and where on which version of the form it was."""
+
+    fields: Fields
+    page: str | None = None
+    version: int | None = None
+    key: str | None = None
+
+
+class PageError(AppError):
+    """Answers on a page that won't do: it is shown again, with what was typed."""
+
+    status = 422
+    code = "invalid_request"
+
+    def __init__(self, view: LinkView, wrong: Mapping[str, AnswerError]) -> None:
+        problems = [{"path": name, "message": str(one)} for name, one in wrong.items()]
+        super().__init__(problems[0]["message"], details={"problems": problems})
+        self.view = view
+        self.wrong = wrong
+
+
+class SurveyAnswers:
+    """The use cases of who has a link; each works in the transaction it is given."""
+
+    def __init__(self, publisher: Publisher, *, link_key: bytes, grace: timedelta) -> None:
+        self._publisher = publisher
+        self._key = link_key
+        self._grace = grace
+
+    def invited(self, token: str) -> UUID:
+        """The invitation a link names; NotFoundError unless we made it. Needs no database."""
+        invitation_id = links.read(self._key, token)
+        if invitation_id is None:
+            raise _no_page()
+        return invitation_id
+
+    async def opened(
+        self, tx: AsyncConnection, invitation_id: UUID, now: datetime, *, lock: bool = False
+    ) -> Invitation:
+        """An invitation that still stands; NotFoundError or GoneError otherwise."""
+        invitation = await survey_links.invitation(tx, invitation_id, lock=lock)
+        if invitation is None:
+            raise _no_page()
+        rules.require_open(invitation, now)
+        return invitation
+
+    async def view(
+        self,
+        tx: AsyncConnection,
+        invitation_id: UUID,
+        now: datetime,
+        *,
+        page: str | None = None,
+        key: str | None = None,
+    ) -> LinkView:
+        """The page as it stands, or an earlier one (`page`). Records nothing: mail clients fetch
+        links on their own.
+        """
+        invitation = await self.opened(tx, invitation_id, now)
+        answer_id = self._answer_id(invitation, key)
+        raw = await store.response_of(tx, invitation, answer_id)
+        version = raw.version if raw else invitation.version
+        version, form = await self._form(tx, invitation, version)
+        response = raw.of(form) if raw else None
+        view = self._view(invitation, form, version, response, now, page=page, key=key)
+        if raw is not None or not form.quotas:
+            return view
+        whole = [one for one in form.quotas if one.when is None]
+        return replace(view, is_full=await survey_quotas.are_full(tx, invitation, whole))
+
+    async def answer(
+        self, tx: AsyncConnection, invitation_id: UUID, posted: Posted, now: datetime
+    ) -> LinkView:
+        """Record what a page was answered with, and publish what is new.
+
+        PageError when it won't do.
+        """
+        invitation = await self.opened(tx, invitation_id, now)
+        answer_id = self._answer_id(invitation, posted.key)
+        if answer_id is None:
+            invitation = await self.opened(tx, invitation_id, now, lock=True)
+        else:
+            await store.lock_anonymous(tx, answer_id)
+            now = _day(now)
+        raw = await store.response_of(tx, invitation, answer_id)
+        version = raw.version if raw else posted.version or invitation.version
+        version, form = await self._form(tx, invitation, version)
+        before = raw.of(form) if raw else None
+        pages = _pages(form, posted)
+        shown = self._view(invitation, form, version, before, now, key=posted.key)
+        sent = Sent(pages, _read(replace(shown, pages=pages), posted.fields))
+        after = rules.answer(
+            form,
+            before,
+            sent,
+            new_id=answer_id or uuid4(),
+            version=version,
+            now=now,
+            grace=NEVER if invitation.is_open else self._grace,
+        )
+        if after is not before:
+            after = await self._within_quotas(tx, invitation, form, before, after)
+            await store.save_response(tx, invitation, form, after)
+            await self._publisher.tell(tx, own_events.answered(form, invitation, after))
+        view = self._view(invitation, form, version, after, now, key=posted.key)
+        return replace(view, recorded=after is not before)
+
+    async def _within_quotas(
+        self,
+        tx: AsyncConnection,
+        invitation: Invitation,
+        form: Form,
+        before: Response | None,
+        after: Response,
+    ) -> Response:
+        """The response, which is one too many when the quotas it counts in are full.
+
+        It is counted once, as it was when its last page came.
+        """
+        if before is not None and before.finished_at is not None:
+            return after
+        quotas = [one for one in form.quotas if _is_in(form, one, after.answers)]
+        if after.state is State.COMPLETE:
+            is_one_too_many = not await survey_quotas.take(tx, invitation, quotas)
+        else:
+            is_one_too_many = await survey_quotas.are_full(tx, invitation, quotas)
+        if not is_one_too_many or after.state is State.SCREENED:
+            return after
+        return replace(after, state=State.FULL, finished_at=after.revised_at)
+
+    async def _form(
+        self, tx: AsyncConnection, invitation: Invitation, version: int
+    ) -> tuple[int, Form]:
+        """A version of the form; the newest for one that never was."""
+        for one in (version, invitation.version):
+            form = await survey_store.form(tx, invitation.workspace, invitation.survey_id, one)
+            if form is not None:
+                return one, form
+        raise _no_page()
+
+    def _answer_id(self, invitation: Invitation, key: str | None) -> UUID | None:
+        """The anonymous answer a key goes on with; None for a person's own link."""
+        if not invitation.is_open:
+            return None
+        return links.read(self._key, key or "", links.ANSWER) or uuid4()
+
+    def _view(
+        self,
+        invitation: Invitation,
+        form: Form,
+        version: int,
+        response: Response | None,
+        now: datetime,
+        *,
+        page: str | None = None,
+        key: str | None = None,
+    ) -> LinkView:
+        grace = NEVER if invitation.is_open else self._grace
+        changeable = response is None or (
+            response.state not in rules.FINAL and rules.changeable(response, now, grace)
+        )
+        answers, done = (response.answers, response.done) if response else ({}, ())
+        way = walk(form, answers, done)
+        if invitation.is_open and links.read(self._key, key or "", links.ANSWER) is None:
+            key = links.sign(self._key, uuid4(), links.ANSWER)
+        pages = _shown(form, way, page if changeable else None)
+        return LinkView(invitation, form, version, response, changeable, way, pages, key)
+
+
+def _shown(form: Form, way: Walk, page: str | None) -> tuple[PageOf, ...]:
+    """What is asked now: all, or the next page, or one before that is asked for again."""
+    if form.layout != "pages":
+        return tuple(form.pages) if way.page is not None or page is not None else ()
+    again = next((one for one in way.pages if one.id == page), way.page)
+    return () if again is None else (again,)
+
+
+def _pages(form: Form, posted: Posted) -> tuple[PageOf, ...]:
+    """Of which pages fields were sent."""
+    if form.layout == "all":
+        return tuple(form.pages)
+    if form.layout == "pages" and posted.page is not None:
+        return tuple(page for page in form.pages if page.id == posted.page)
+    told = [
+        page
+        for page in form.pages
+        if any(is_said(question, posted.fields) for question in page.questions)
+    ]
+    return tuple(told)
+
+
+def _read(view: LinkView, fields: Fields) -> dict[str, Value]:
+    """{key: answer} of all pages of a view; PageError tells what won't do."""
+    answers: dict[str, Value] = {}
+    wrong: dict[str, AnswerError] = {}
+    for page in view.pages:
+        for question in page.questions:
+            # A score that is pressed alone says nothing of the words below it.
+            if view.form.layout == "press" and not is_said(question, fields):
+                continue
+            try:
+                answers.update(read(question, fields))
+            except AnswerError as error:
+                wrong[question.id] = error
+    if not wrong:
+        return answers
+    if view.form.layout == "press":
+        first = next(iter(wrong.values()))
+        raise InvalidRequestError(TOO_LONG if first.message == SHORTEN else str(first))
+    raise PageError(view, wrong)
+
+
+def _is_in(form: Form, quota: Quota, answers: Mapping[str, Value]) -> bool:
+    condition = form.condition(quota.when)
+    return condition is None or holds(condition, answers)
+
+
+def _day(now: datetime) -> datetime:
+    """When an anonymous answer came: the day, so that no list of visits tells whose it is."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _no_page() -> NotFoundError:
+    return NotFoundError("There is no such page. Please check that the link is complete.")

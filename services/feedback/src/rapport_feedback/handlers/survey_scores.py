@@ -1,0 +1,179 @@
+"""What surveys have come to: by wave, within a time, or by what each person said last."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_feedback.domain import scores
+from rapport_feedback.domain.questions import Scale
+from rapport_feedback.domain.scores import Change, Counts, Estimate
+from rapport_feedback.domain.survey_forms import Form
+from rapport_feedback.domain.surveys import Survey
+from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.store import survey_scores as store
+from rapport_feedback.store.survey_scores import Asked
+
+MAX_GROUPS = 100
+MAX_POINTS = 60
+
+
+class Measure(StrEnum):
+    """Which answers count, each person's latest among them."""
+
+    WAVE = "wave"
+    ROLLING = "rolling"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for; `until` and `days` are of the rolling measure."""
+
+    measure: Measure
+    until: datetime
+    days: int = 30
+    wave: int | None = None
+    question: str | None = None
+    by: str | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score and what it stands on."""
+
+    counts: Counts
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was asked for; `invited`, `answered` are links, `before` is what it is compared with."""
+
+    survey: Survey
+    question: Scale
+    asked: Asked
+    whole: Scored
+    invited: int
+    answered: int
+    groups: dict[str, Scored]
+    before: Scored | None
+    change: Change | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A score of a wave."""
+
+    wave: int
+    scored: Scored
+
+
+async def score(
+    tx: AsyncConnection, surveys: Surveys, workspace: str, survey_id: UUID, wanted: Wanted
+) -> Result:
+    """The score of a survey, or of another question of it.
+
+    NotFoundError when there has been no such wave, InvalidRequestError for a question that has no
+    score.
+    """
+    survey, form = await surveys.form(tx, workspace, survey_id)
+    question = _question(form, wanted.question)
+    is_lead = form.lead is not None and question.id == form.lead.id
+    asked = _asked(survey, wanted, None if is_lead else question.id)
+    groups = await _scored(tx, question, asked)
+    # A person has one latest answer, so no person is in two groups: they can be pooled.
+    whole = _score(survey, question, scores.pooled(*groups.values()))
+    before = await _before(tx, survey, question, asked) if wanted.compare else None
+    told = {name: _score(survey, question, counts) for name, counts in _most(groups).items()}
+    return Result(
+        survey=survey,
+        question=question,
+        asked=asked,
+        whole=whole,
+        invited=await store.invited_count(tx, asked),
+        answered=await store.answered_count(tx, asked),
+        groups=told if wanted.by else {},
+        before=before,
+        change=scores.change(before.estimate, whole.estimate) if before else None,
+    )
+
+
+async def trend(
+    tx: AsyncConnection, surveys: Surveys, workspace: str, survey_id: UUID
+) -> tuple[Survey, Scale, list[Point]]:
+    """The score of each of the last waves."""
+    survey, form = await surveys.form(tx, workspace, survey_id)
+    question = _question(form, None)
+    points = []
+    for wave in range(max(1, survey.wave - MAX_POINTS + 1), survey.wave + 1):
+        found = await store.score_counts(tx, Asked(workspace, survey_id, wave=wave))
+        points.append(Point(wave, _score(survey, question, scores.pooled(*found.values()))))
+    return survey, question, points
+
+
+def _question(form: Form, question_id: str | None) -> Scale:
+    found = form.lead if question_id is None else form.questions.get(question_id)
+    if isinstance(found, Scale):
+        return found
+    known = [one.id for one in form.questions.values() if isinstance(one, Scale)]
+    told = f"These have: {', '.join(known)}." if known else "None of this survey has."
+    message = f"{question_id or 'The survey'} has no score. {told}"
+    raise InvalidRequestError(message, details={"questions": known})
+
+
+def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
+    asked = Asked(survey.workspace, survey.survey_id, question, by=wanted.by)
+    if wanted.measure is Measure.LATEST:
+        return asked
+    if wanted.measure is Measure.ROLLING:
+        since = wanted.until - timedelta(days=wanted.days)
+        return replace(asked, since=since, until=wanted.until)
+    wave = wanted.wave or survey.wave
+    if wave > survey.wave:
+        message = f"The survey has had no wave {wave}; the current one is {survey.wave}."
+        raise NotFoundError(message, details={"wave": wave, "current": survey.wave})
+    return replace(asked, wave=wave)
+
+
+async def _before(
+    tx: AsyncConnection, survey: Survey, question: Scale, asked: Asked
+) -> Scored | None:
+    """The wave before, or the same time before; None where nothing was before."""
+    if asked.wave is not None and asked.wave > 1:
+        earlier = replace(asked, wave=asked.wave - 1, by=None)
+    elif asked.since is not None and asked.until is not None:
+        earlier = replace(
+            asked, since=asked.since - (asked.until - asked.since), until=asked.since, by=None
+        )
+    else:
+        return None
+    found = await _scored(tx, question, earlier)
+    return _score(survey, question, scores.pooled(*found.values()))
+
+
+async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[str, dict[int, int]]:
+    """Counts by group; what no answer to this question can be is not among them."""
+    found = await store.score_counts(tx, asked)
+    scale = range(question.lowest, question.highest + 1)
+    return {
+        name: {score: people for score, people in counts.items() if score in scale}
+        for name, counts in found.items()
+    }
+
+
+def _score(survey: Survey, question: Scale, counts: Counts) -> Scored:
+    people = sum(counts.values())
+    if survey.anonymous and people < scores.LEAST_ANONYMOUS:
+        return Scored({}, Estimate(people))
+    return Scored(counts, scores.estimate(question, counts))
+
+
+def _most(groups: dict[str, dict[int, int]]) -> dict[str, dict[int, int]]:
+    """The groups with the most answers, by name where they have as many."""
+    ordered = sorted(groups.items(), key=lambda one: (-sum(one[1].values()), one[0]))
+    return dict(ordered[:MAX_GROUPS])

@@ -1,0 +1,114 @@
+"""Links to surveys: a person's own, and those for all to an anonymous one."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_feedback.domain.naming import Contact
+from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
+
+# What a person is told, and by what the answer is counted, is as it was said last.
+_ADD = text(
+    "INSERT INTO feedback.invitation AS i (workspace, invitation_id, survey_id, wave, "
+    "kind, value, user_id, email, anonymous_id, created_at, expires_at, context, traits) "
+    "VALUES (:workspace, :new_id, :survey_id, :wave, :kind, :value, :user_id, :email, "
+    ":anonymous_id, :at, :until, CAST(:context AS jsonb), CAST(:traits AS jsonb)) "
+    "ON CONFLICT (workspace, survey_id, wave, kind, value) "
+    "DO UPDATE SET expires_at = greatest(i.expires_at, excluded.expires_at), "
+    "context = i.context || excluded.context, traits = i.traits || excluded.traits "
+    "RETURNING invitation_id"
+)
+
+
+async def invite(
+    tx: AsyncConnection,
+    survey: Survey,
+    contact: Contact,
+    new_id: UUID,
+    *,
+    at: datetime,
+    until: datetime,
+    context: Mapping[str, str] | None = None,
+    traits: Mapping[str, str] | None = None,
+) -> tuple[UUID, bool]:
+    """The invitation of a person to the survey's wave, and whether it is a new one.
+
+    Who was invited before keeps the same link, which then lasts until `until`.
+    """
+    kind, value = contact.strongest
+    who = {
+        "kind": kind,
+        "value": value,
+        "user_id": contact.user_id,
+        "email": contact.email,
+        "anonymous_id": contact.anonymous_id,
+    }
+    told = {"context": json.dumps(context or {}), "traits": json.dumps(traits or {})}
+    return await _add(tx, survey, new_id, {**who, **told, "at": at, "until": until})
+
+
+async def open_link(
+    tx: AsyncConnection,
+    survey: Survey,
+    new_id: UUID,
+    *,
+    at: datetime,
+    until: datetime,
+    context: Mapping[str, str],
+) -> tuple[UUID, bool]:
+    """The link for all to the survey's wave, one for each context; whether it is a new one."""
+    told = json.dumps(dict(sorted(context.items())))
+    nobody = dict.fromkeys(("user_id", "email", "anonymous_id"))
+    values = {"kind": OPEN_LINK, "value": told, **nobody, "context": told, "traits": "{}"}
+    return await _add(tx, survey, new_id, {**values, "at": at, "until": until})
+
+
+async def _add(
+    tx: AsyncConnection, survey: Survey, new_id: UUID, values: Mapping[str, object]
+) -> tuple[UUID, bool]:
+    of = {"workspace": survey.workspace, "survey_id": survey.survey_id, "wave": survey.wave}
+    invitation_id: UUID = (await tx.execute(_ADD, {**of, **values, "new_id": new_id})).scalar_one()
+    return invitation_id, invitation_id == new_id
+
+
+async def invitation(
+    tx: AsyncConnection, invitation_id: UUID, *, lock: bool = False
+) -> Invitation | None:
+    """What a link stands for. Locked, it makes the requests of one link take turns."""
+    rows = await tx.execute(
+        text(
+            "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
+            "i.anonymous_id, i.expires_at, i.kind AS link, CAST(i.context AS text) AS context, "
+            "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version "
+            "FROM feedback.invitation i JOIN feedback.survey s USING (workspace, survey_id) "
+            f"WHERE i.invitation_id = :invitation_id {'FOR UPDATE OF i' if lock else ''}"
+        ),
+        {"invitation_id": invitation_id},
+    )
+    row = rows.mappings().first()
+    if row is None:
+        return None
+    return Invitation(
+        workspace=row["workspace"],
+        invitation_id=row["invitation_id"],
+        survey_id=row["survey_id"],
+        wave=row["wave"],
+        contact=contact_of(row),
+        expires_at=row["expires_at"],
+        kind=Kind(row["kind"]),
+        question=row["question"],
+        version=row["version"],
+        is_open=row["link"] == OPEN_LINK,
+        context=msgspec.json.decode(row["context"]),
+        traits=msgspec.json.decode(row["traits"]),
+    )
+
+
+def contact_of(row: RowMapping) -> Contact:
+    """The identifiers in a row."""
+    return Contact(row["user_id"], row["email"], row["anonymous_id"])

@@ -1,0 +1,107 @@
+"""How many people gave which score: each person's latest answer, under whatever names it came."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_feedback.domain.surveys import COUNTED, OPEN_LINK
+
+_LATEST = """
+SELECT DISTINCT ON (person) person, value, part FROM (
+    SELECT coalesce((SELECT 'profile:' || min(i.profile_id) FROM feedback.identity i
+        WHERE i.workspace = r.workspace AND i.kind = r.kind AND i.value = r.value),
+        r.kind || ':' || r.value) AS person,
+        {value} AS value, {part} AS part, r.revised_at, r.response_id
+    FROM feedback.response r
+    WHERE r.workspace = :workspace AND r.survey_id = :survey_id AND r.state = ANY(:states){within}
+) given WHERE value IS NOT NULL ORDER BY person, revised_at DESC, response_id
+"""
+_WAVE = " AND r.wave = :wave"
+_SINCE = " AND r.answered_at > :since AND r.answered_at <= :until"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which answers count: `question` is None for the leading one; of a wave, of (since, until], or
+    of all time; `by` is a dimension.
+    """
+
+    workspace: str
+    survey_id: UUID
+    question: str | None = None
+    wave: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    by: str | None = None
+
+
+async def score_counts(tx: AsyncConnection, asked: Asked) -> dict[str, dict[int, int]]:
+    """{value of the dimension, "" without one: {score: people}}."""
+    value = "r.score" if asked.question is None else "CAST(r.answers->>:question AS integer)"
+    part = "coalesce(r.context->>:by, '')" if asked.by else "''"
+    latest = _LATEST.format(value=value, part=part, within=_within(asked))
+    rows = await tx.execute(
+        text(
+            f"SELECT part, value, count(*) AS people FROM ({latest}) latest GROUP BY part, value "
+            "ORDER BY part, value"
+        ),
+        {**_given(asked), "states": list(COUNTED)},
+    )
+    found: dict[str, dict[int, int]] = {}
+    for row in rows:
+        found.setdefault(row.part, {})[row.value] = row.people
+    return found
+
+
+async def invited_count(tx: AsyncConnection, asked: Asked) -> int:
+    """How many people's own links there are: of a wave, made within the time, or all."""
+    within = _within(asked).replace("r.answered_at", "r.created_at")
+    rows = await tx.execute(
+        text(
+            "SELECT count(*) FROM feedback.invitation r WHERE r.workspace = :workspace "
+            f"AND r.survey_id = :survey_id AND r.kind <> '{OPEN_LINK}'{within}"
+        ),
+        _given(asked, own=False),
+    )
+    total: int = rows.scalar_one()
+    return total
+
+
+async def answered_count(tx: AsyncConnection, asked: Asked) -> int:
+    """How many answers came by people's own links: to a wave, within the time, or all.
+
+    Also of those that were forgotten since, of which nothing says any more by which link they came.
+    """
+    rows = await tx.execute(
+        text(
+            "SELECT count(*) FROM feedback.response r WHERE r.workspace = :workspace "
+            f"AND r.survey_id = :survey_id AND NOT r.anonymous{_within(asked)}"
+        ),
+        _given(asked, own=False),
+    )
+    total: int = rows.scalar_one()
+    return total
+
+
+def _within(asked: Asked) -> str:
+    if asked.wave is not None:
+        return _WAVE
+    return _SINCE if asked.since is not None else ""
+
+
+def _given(asked: Asked, *, own: bool = True) -> Mapping[str, Any]:
+    given: dict[str, Any] = {"workspace": asked.workspace, "survey_id": asked.survey_id}
+    if asked.wave is not None:
+        given["wave"] = asked.wave
+    elif asked.since is not None:
+        given |= {"since": asked.since, "until": asked.until}
+    if own and asked.question is not None:
+        given["question"] = asked.question
+    if own and asked.by is not None:
+        given["by"] = asked.by
+    return given
