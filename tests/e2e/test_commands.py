@@ -94,7 +94,7 @@ ANSWER: dict[str, Any] = {
     "id": ID,
     "job_id": "j",
     "state": "done",
-    "more": False,
+    **dict.fromkeys(("more", "answered"), False),
     "number": 1,
     "version": 1,
     "status": "ready",
