@@ -161,7 +161,7 @@ bench-segment: $(STAMP) ## Measure only segment, with a million people in its st
 	@$(PY) tests/bench --only segment $(ARGS)
 
 .PHONY: bench-campaign
-bench-campaign: $(STAMP) ## Measure only campaign: a broadcast planned and sent (ARGS="--people 1000000")
+bench-campaign: $(STAMP) ## Measure only campaign: planned, sent, from an event to its mail (ARGS="--people 1000000 --rate 200")
 	@$(PY) tests/bench --only campaign $(ARGS)
 
 .PHONY: bench-identity

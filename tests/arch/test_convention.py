@@ -38,6 +38,7 @@ ONE = {
     "/v1/feed-hosts": "one document, kept and given as a whole",
     "/v1/price-guards": "one document, kept and given as a whole",
     "/v1/messages/{message_id}/prices": "what one message says",
+    "/v1/messages/{message_id}/recommendations": "what one message says",
     "/v1/mail-pools": "one document, kept and given as a whole",
     "/v1/mail-paces/standing": "one document: how the paces stand, of which there are few",
     "/v1/messages/{message_id}/why": "one explanation",
@@ -56,6 +57,7 @@ ONE = {
     "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/calendars/{name}/due": "one instant",
     "/v1/surveys/{survey_id}/trend": "one trend, of few waves",
     "/v1/profiles/{profile_id}/why": "one explanation",
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
@@ -72,6 +74,11 @@ STREAMS = {
 }
 # What lists things that have no id of their own, and what they are known by.
 KEYED = {
+    "/v1/calendars": "name",
+    "/v1/calendars/{name}/history": "version",
+    "/v1/case-policies": "name",
+    "/v1/case-policies/{name}/history": "version",
+    "/v1/case-policy-library": "name",
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
@@ -133,6 +140,8 @@ NAMED = {
     "/v1/catalogue/{source}/{kind}": "source, type and name",
     "/v1/sender-domains/{domain}": "a domain is known by its name",
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
+    "/v1/calendars/{name}": "a calendar is known by its name",
+    "/v1/case-policies/{name}": "a policy is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
     "/v1/products/{sku}": "events name a product by its sku",
     "/v1/recommendations/{slot}": "templates name a slot",
@@ -149,6 +158,7 @@ OWN_EVENT = {
 }
 # What can be asked for as it was at one instant, which is no span.
 INSTANT = {
+    "/v1/calendars/{name}/due": {"at"},
     "/v1/profiles/{profile_id}/consents": {"as_of"},
     "/v1/profiles/{profile_id}/consents/why": {"as_of"},
     "/v1/segments/{segment_id}/members": {"as_of"},
@@ -156,6 +166,8 @@ INSTANT = {
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
+    "/v1/calendars/{name}",
+    "/v1/case-policies/{name}",
     "/v1/brand",
     "/v1/surveys/{survey_id}/form",
     "/v1/computed-traits/{name}",

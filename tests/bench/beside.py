@@ -34,23 +34,24 @@ LATE_SECONDS = 3600 * 24
 
 @dataclass(frozen=True)
 class Beside:
-    """Where it is measured; `until` waits."""
+    """Where it is measured, with so many events a second; `until` waits."""
 
     started: Place
     sink: Sink
     meter: Meter
     until: Any
+    rate: int
 
     def rows(self, url: str, count: int) -> list[Row]:
         """Plan a broadcast for so many people; plan another, and tell of entries while it goes."""
         broadcast, planned = self._planned(throttle={"at_most": 1, "per": "hour"})
         self._cancelled(broadcast, count)
         rows = [Row("planning a broadcast", planned, "rows/s", "50,000", note="one worker at it")]
-        uvloop.run(_people(url))
+        uvloop.run(_people(url, self.rate * SECONDS))
         self._triggered()
         broadcast, _ = self._planned()
         before, began = self.meter.read(), time.perf_counter()
-        told = uvloop.run(_tell(self.started.bootstrap))
+        told = uvloop.run(_tell(self.started.bootstrap, self.rate))
         self.until(lambda: self._arrived(told) == len(told) or _since(began) > GRACE_SECONDS)
         spent = Spent.between("triggers", (before, self.meter.read()), len(told), 0.0)
         left = self._counts(broadcast)["planned"]
@@ -58,7 +59,7 @@ class Beside:
             self.sink.at(number) - at for number, at in told.items() if self.sink.at(number)
         )
         missing = len(told) - self._arrived(told)
-        note = f"{RATE} a second beside a broadcast"
+        note = f"{self.rate} a second beside a broadcast"
         note += f", of which {left:,} are left" if left else ", which ended before"
         note += f"; {missing:,} never came" if missing else ""
         self.started.post("campaign", f"/v1/broadcasts/{broadcast}/cancel", {})
@@ -123,17 +124,17 @@ def _since(began: float) -> float:
     return time.perf_counter() - began
 
 
-async def _people(url: str) -> None:
+async def _people(url: str, count: int) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await recipients.fill_triggered(connection, RATE * SECONDS)
+        await recipients.fill_triggered(connection, count)
     finally:
         await connection.close()
 
 
-async def _tell(bootstrap: str) -> dict[int, float]:
+async def _tell(bootstrap: str, rate: int) -> dict[int, float]:
     """Tell of each entry when it is its time, and when that was (monotonic), by its number."""
-    assert RATE * SECONDS <= MOST_TIMED
+    assert rate * SECONDS <= MOST_TIMED
     producer = Producer("segment", bootstrap, [SEGMENT_MEMBERSHIP], compression=None)
     await producer.start()
     told: dict[int, float] = {}
@@ -141,8 +142,8 @@ async def _tell(bootstrap: str) -> dict[int, float]:
     try:
         await producer.publish([_entry(0)])
         began = time.monotonic()
-        for number in range(1, RATE * SECONDS):
-            at = began + number / RATE
+        for number in range(1, rate * SECONDS):
+            at = began + number / rate
             await asyncio.sleep(max(0.0, at - time.monotonic()))
             # The planned moment counts: waiting is part of the time.
             told[number] = at

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import uvloop
 from tests.bench import mail_floor, mail_sink, place, recipients
-from tests.bench.beside import Beside
+from tests.bench.beside import RATE, Beside
 from tests.bench.cpu import Meter, Spent
 from tests.bench.mail_sink import Sink
 from tests.bench.place import Place
@@ -31,8 +31,8 @@ LOOK_SECONDS = 0.1
 NAMES = ("campaign-worker", "campaign-worker-2")
 
 
-def measure(people: int | None = None) -> list[Row]:
-    """Return the rows; `people` are the recipients."""
+def measure(people: int | None = None, rate: int | None = None) -> list[Row]:
+    """Return the rows; `people` are the recipients, `rate` the events a second beside them."""
     count = people or PEOPLE
     with mail_sink.running() as sink:
         env = {"campaign": {"RAPPORT_SMTP_PORT": str(sink.port)}}
@@ -40,7 +40,9 @@ def measure(people: int | None = None) -> list[Row]:
             place.running(("campaign",), split=("campaign",), service_env=env) as started,
             _second(started) as second,
         ):
-            return _broadcast(started, sink, second, count)
+            rows = _broadcast(started, sink, second, count)
+            meter, url = _meter(started, sink, second), f"{started.postgres}/rapport"
+            return rows + Beside(started, sink, meter, _until, rate or RATE).rows(url, count)
 
 
 def _broadcast(
@@ -74,8 +76,9 @@ def _broadcast(
     seconds = time.perf_counter() - began
     spent = Spent.between("broadcast", (before, meter.read()), waiting, 0.0)
     counts = started.get("campaign", f"/v1/campaigns/{campaign}")["counts"]
-    floor, micros = mail_floor.rate(url, sink.port, FLOOR, len(NAMES))
-    note = f"{counts['sent']:,} sent, {sink.taken - FLOOR:,} in the sink; two workers"
+    floor_mails = min(FLOOR, 4 * count)
+    floor, micros = mail_floor.rate(url, sink.port, floor_mails, len(NAMES))
+    note = f"{counts['sent']:,} sent, {sink.taken - floor_mails:,} in the sink; two workers"
     rows.append(
         Row("personalised mails", waiting / seconds, "mails/s", "8,000", floor, note, (spent,))
     )
@@ -92,7 +95,7 @@ def _broadcast(
         Row(f"signing a mail, {name}", one, "µs", note=f"{cores * 1e6 / one:,.0f}/s of all cores")
         for name, one in mail_floor.signatures()
     ]
-    return rows + Beside(started, sink, meter, _until).rows(url, count)
+    return rows
 
 
 def _share(pid: int) -> int:

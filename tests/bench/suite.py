@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only ingest's memory")
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
     parser.add_argument("--people", type=int, metavar="N", help="in segment's or campaign's store")
+    parser.add_argument("--rate", type=int, metavar="N", help="of campaign's: events a second")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
     busy = table.how_busy()
@@ -44,7 +45,7 @@ def _measured(arguments: argparse.Namespace) -> list[Row]:
     if arguments.only == "segment":
         return segment.measure(arguments.people)
     if arguments.only == "campaign":
-        return campaign.measure(arguments.people)
+        return campaign.measure(arguments.people, arguments.rate)
     parts = {**PARTS, **APART}
     chosen = [arguments.only] if arguments.only else list(PARTS)
     return [row for one in chosen for row in parts[one]()]

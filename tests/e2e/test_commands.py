@@ -58,7 +58,7 @@ FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs
 ANSWER: dict[str, Any] = {
     **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
     **{key: [] for key in ("changes", "chain", "present", "ids")},
-    **{key: [] for key in ("blocked_identifiers",)},
+    **{key: [] for key in ("blocked_identifiers", "products", "slots")},
     **dict.fromkeys(("next", "error", "logo", "name", "color", "website"), None),
     **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
     **dict.fromkeys(
@@ -79,13 +79,10 @@ ANSWER: dict[str, Any] = {
     ),
     **dict.fromkeys(("rows", "taken", "refused"), 0),
     "refused_rows": [],
-    "products": [],
     "ids": [],
     "sentence": "It was sent.",
-    "choices": [],
-    "notes": [],
-    "clamps": [],
-    "prices": [],
+    **{key: [] for key in ("choices", "notes", "clamps", "prices")},
+    "answered": True,
     "newest": 1,
     "text": "",
     "segment_id": None,
@@ -140,19 +137,16 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     server = Recorder()
-    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
+    (thread := Thread(target=server.serve_forever, args=(0.01,), daemon=True)).start()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
-    (tmp_path / "rules.json").write_text("{}")
-    (tmp_path / "contacts.json").write_text('{"caps": []}')
-    (tmp_path / "paces.json").write_text('{"paces": []}')
-    (tmp_path / "guards.json").write_text('{"traits": []}')
-    (tmp_path / "topics.json").write_text('{"topics": []}')
-    (tmp_path / "traits.json").write_text('{"traits": {}}')
-    (tmp_path / "kinds.json").write_text('{"kinds": {}}')
-    (tmp_path / "consents.json").write_text('{"purposes": {}}')
-    (tmp_path / "timeline.json").write_text('{"classes": []}')
+    files = (
+        'rules:{} contacts:{"caps":[]} paces:{"paces":[]} pools:{"rules":[]} '
+        'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
+        'consents:{"purposes":{}} timeline:{"classes":[]}'
+    )
+    for name, _, text in (one.partition(":") for one in files.split()):
+        (tmp_path / f"{name}.json").write_text(text)
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")
     for service in SERVICES:

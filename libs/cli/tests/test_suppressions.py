@@ -77,7 +77,7 @@ def test_pools_are_set_by_who_works_on_the_installation(
     server.answers["GET /v1/mail-pools"] = (200, RULES)
     server.answers["PUT /v1/mail-pools"] = (200, {**RULES, "version": 4})
     file = tmp_path / "pools.json"
-    file.write_text(json.dumps({"rules": [{"pool": "a"}]}))
+    file.write_text(json.dumps({"rules": [{"pool": "a"}], "pools": ["default", "a"]}))
     done = rapport("mail-pools", "set", str(file), "--reason", "spring")
     assert done.stdout == "Version 4 holds.\n"
     sent = {"rules": [{"pool": "a"}], "version": 3, "reason": "spring"}

@@ -324,6 +324,17 @@ async def test_an_offer_of_many_products_is_asked_by_name(scenario: Any) -> None
         assert (await scenario.client.post("/v1/campaigns", json=wanted)).status_code == status
 
 
+async def test_more_prices_than_a_message_can_have_are_refused_when_it_is_saved(
+    scenario: Any,
+) -> None:
+    products = [{"sku": f"A{n}", "price": "1"} for n in range(201)]
+    await put(scenario, products=products)
+    for number, status in ((200, 201), (201, 422)):
+        html = " ".join(f"{{{{ offer.summer.sku.A{n}.price }}}}" for n in range(number))
+        wanted = {**scenario.campaign_body, "html": html}
+        assert (await scenario.client.post("/v1/campaigns", json=wanted)).status_code == status
+
+
 async def test_other_channels_previews_and_tests_have_prices_and_only_mails_keep_them(
     scenario: Any,
 ) -> None:
@@ -383,8 +394,9 @@ async def test_a_till_asks_for_facts_or_a_person(scenario: Any) -> None:
         ({"facts": {}, "profile_id": "p1"}, 422),
         ({"profile_id": "nobody"}, 404),
         ({"at": "2026-01-01T00:00:00"}, 422),
-        ({"at": "9999-12-31T23:59:59Z"}, 200),
-        ({"at": "0001-01-01T00:00:00Z"}, 200),
+        ({"at": "9999-12-31T23:59:59Z"}, 422),
+        ({"at": "0001-01-01T00:00:00Z"}, 422),
+        ({"at": "2199-12-31T23:59:59-12:00"}, 200),
     ):
         answer = await ask(f"{PATH}/quote", json={"skus": ["TEA-1"], "channel": "web", **asked})
         assert answer.status_code == status, (asked, answer.text)

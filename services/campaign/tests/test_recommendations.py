@@ -162,6 +162,8 @@ async def test_windows_move_on_and_the_worker_rests(scenario: Any) -> None:
     clocks[0] += timedelta(minutes=9)
     assert await ranker.turn()
     assert not await ranker.turn()
+    clocks[0] += timedelta(minutes=9)
+    assert not await ranker.turn()
     clocks[0] += timedelta(days=3)
     assert await ranker.turn()
     rows = await scenario.ledger.query(f"{sql} LIMIT 4")
@@ -217,6 +219,8 @@ async def test_operators_keep_the_catalogue(scenario: Any) -> None:
     assert (marked.json()["blocked"], marked.json()["in_stock"]) == (True, True)
     assert (await client.delete("/v1/products/a%2F1")).status_code == 204
     assert [one["sku"] for one in (await client.get("/v1/products?archived=true")).json()["items"]]
+    marked = await client.patch("/v1/products/a/1", json={"blocked": True})
+    assert marked.json()["archived_at"] is not None
     again = await client.put("/v1/products/a/1", json={"name": "Back"})
     assert (again.json()["archived_at"], again.json()["blocked"]) == (None, False)
     async with scenario.client_of("other") as stranger:
@@ -412,10 +416,25 @@ async def test_mails_recommend_and_it_is_known_what(scenario: Any) -> None:
     )
     listed = await scenario.client.get(f"/v1/campaigns/{campaign}/messages")
     assert {one["state"] for one in listed.json()["items"]} == {"sent"}
+    await _told_of(scenario, maybe)
     # It goes with what messages said.
     async with scenario.engine.begin() as tx:
         await CONTENTS.page(tx, "acme", clock.now() + timedelta(days=1), None, 100)
     assert await scenario.ledger.query("SELECT * FROM campaign.recommended") == []
+
+
+async def _told_of(scenario: Any, campaign: str) -> None:
+    """What somebody's message of a campaign has recommended is told, in its workspace."""
+    where = f"state = 'sent' AND campaign_id = '{campaign}'"
+    [row] = await scenario.ledger.rows(where)
+    path = f"/v1/messages/{row['send_key']}/recommendations"
+    shown = (await scenario.client.get(path)).json()["slots"]
+    assert [(one["slot"], one["products"][0]["reason"]) for one in shown] == [
+        ("home", "bought_together"),
+        ("maybe", "recently_viewed"),
+    ]
+    async with scenario.client_of("other") as stranger:
+        assert (await stranger.get(path)).json() == {"slots": []}
 
 
 async def test_previews_show_what_somebody_would_be_recommended(scenario: Any) -> None:

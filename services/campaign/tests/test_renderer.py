@@ -165,6 +165,19 @@ async def test_without_the_nursery_a_renderer_is_a_program() -> None:
     gone.close()
 
 
+async def test_a_nursery_that_does_not_answer_is_asked_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nursery, "BORN_SECONDS", 0.1)
+    frozen = nursery.begin()
+    os.kill(frozen.pid, signal.SIGSTOP)
+    assert await frozen.child() is None
+    assert await frozen.child() is None
+    # When it goes on there is nobody who asks.
+    os.kill(frozen.pid, signal.SIGCONT)
+    os.waitpid(frozen.pid, 0)
+
+
 async def test_renderers_of_a_nursery_are_buried(own_nursery: Nursery) -> None:
     """Those that were killed and those that have ended: no process is left of them."""
     one = Renderer(OFFICE, seconds=0.5, nursery=own_nursery)

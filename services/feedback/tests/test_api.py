@@ -258,6 +258,7 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "open_cases": 1,
         "case_steps": 1,
         "case_breaches": 0,
+        "case_notices": 0,
         "outbox": 3,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}

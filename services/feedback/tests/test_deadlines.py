@@ -121,26 +121,29 @@ async def test_what_was_missed_is_kept_when_the_case_is_reopened(service: Servic
 async def test_overdue_says_since_when(service: Service) -> None:
     case = await opened(service)
     assert (case["overdue"], case["overdue_at"]) == (False, None)
-    await service.change(
-        "UPDATE feedback.complaint SET acknowledge_due_at = now() - interval '1 hour', "
-        "deadline_at = now() - interval '1 hour' WHERE workspace = :ws"
-    )
+    limit = (
+        await service.rows(
+            "UPDATE feedback.complaint SET deadline_at = now() - interval '1 hour' "
+            "WHERE workspace = :ws RETURNING deadline_at"
+        )
+    )[0]["deadline_at"]
     found = await shown(service, case["id"])
-    assert (found["overdue"], found["overdue_at"]) == (True, found["acknowledge_due_at"])
+    assert found["overdue"]
+    assert datetime.fromisoformat(found["overdue_at"]) == limit
 
 
 async def test_a_row_older_than_its_case_changes_nothing(service: Service) -> None:
     """As one that an older process forgot to stop, or to move."""
     first, second = await opened(service), await opened(service)
     await service.change(
-        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() "
+        "UPDATE feedback.case_clock SET outcome = 'met', ended_at = now() "
         "WHERE workspace = :ws AND case_id = CAST(:id AS uuid)",
         id=first["id"],
     )
     far = clock.now() + timedelta(days=40)
     await service.change(
-        "UPDATE feedback.complaint SET acknowledge_due_at = :far "
-        "WHERE workspace = :ws AND case_id = CAST(:id AS uuid)",
+        "UPDATE feedback.case_clock SET due_at = :far WHERE workspace = :ws "
+        "AND clock = 'acknowledge' AND case_id = CAST(:id AS uuid)",
         far=far,
         id=second["id"],
     )

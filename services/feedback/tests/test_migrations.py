@@ -138,3 +138,54 @@ async def test_a_survey_of_before_is_a_form_and_goes_back(
     assert await connection.fetch("SELECT * FROM feedback.response") == before
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     await connection.close()
+
+
+async def test_limits_of_cases_become_clocks_and_go_back(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a filled database: each opening has its laps, what was missed stays, what runs runs on."""
+    url = service_database("feedback")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0014")
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO feedback.complaint (workspace, case_id, number, state, step, subject, body,
+            opened_at, acknowledge_due_at, due_at, deadline_at)
+        VALUES ('acme', gen_random_uuid(), 1, 'acknowledged', 4, 's', 'b', '2026-01-01Z',
+            '2026-03-02Z', '2026-04-26Z', '2026-04-26Z');
+        INSERT INTO feedback.case_event (workspace, case_id, step, actor, at, from_state, to_state,
+            note, acknowledge_due_at, due_at)
+        SELECT 'acme', c.case_id, v.step, 'ann', CAST(v.at AS timestamptz), NULL, v.to_state, '',
+            CAST(v.acknowledge AS timestamptz), CAST(v.due AS timestamptz)
+        FROM feedback.complaint c, (VALUES
+            (1, '2026-01-01Z', 'received', '2026-01-02Z', '2026-02-26Z'),
+            (2, '2026-02-27Z', 'closed', '2026-01-02Z', '2026-02-26Z'),
+            (3, '2026-03-01Z', 'reopened', '2026-03-02Z', '2026-04-26Z'),
+            (4, '2026-03-01 12:00Z', 'acknowledged', '2026-03-02Z', '2026-04-26Z')
+        ) AS v(step, at, to_state, acknowledge, due);
+        INSERT INTO feedback.case_breach
+        SELECT 'acme', case_id, 'acknowledge', '2026-01-02Z', '2026-01-02Z' FROM feedback.complaint;
+        INSERT INTO feedback.due (workspace, kind, key, at, try_at)
+        SELECT 'acme', 'case_resolve', case_id::text, due_at, due_at FROM feedback.complaint;
+        """
+    )
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    laps = await connection.fetch(
+        "SELECT clock, lap, outcome, breached_at IS NOT NULL, due_at::date::text "
+        "FROM feedback.case_clock ORDER BY clock, lap"
+    )
+    assert [tuple(one) for one in laps] == [
+        ("acknowledge", 1, "breached", True, "2026-01-02"),
+        ("acknowledge", 2, "met", False, "2026-03-02"),
+        ("resolve", 1, "breached", False, "2026-02-26"),
+        ("resolve", 2, None, False, "2026-04-26"),
+    ]
+    version = await connection.fetchval("SELECT version FROM feedback.complaint")
+    assert (version, await connection.fetchval("SELECT count(*) FROM feedback.due")) == (4, 1)
+    await connection.execute("UPDATE feedback.complaint SET due_at = NULL")
+    await connection.execute("UPDATE feedback.due SET kind = 'case_external'")
+    await asyncio.to_thread(command.downgrade, CONFIG, "0014")
+    assert await connection.fetchval("SELECT due_at FROM feedback.complaint") is not None
+    assert await connection.fetchval("SELECT count(*) FROM feedback.due") == 0
+    await connection.close()

@@ -19,7 +19,7 @@ ONE, TWO = UUID(int=1), UUID(int=2)
 
 
 def complaint(state: State) -> Complaint:
-    case = Case(state, 3, NOON, NOON, NOON + timedelta(days=56))
+    case = Case(state, 3, NOON, due_at=NOON + timedelta(days=56))
     return Complaint("acme", ONE, 7, ADA, "Torn cover", "It came torn.", case)
 
 

@@ -15,14 +15,14 @@ MONDAY = datetime(2026, 1, 19, 9, tzinfo=UTC)
 
 def test_a_complaint_is_acknowledged_within_a_business_day_by_default(settings_with: Make) -> None:
     levels = settings_with().service_levels()
-    assert levels.calendar.due(MONDAY, levels.acknowledge) == MONDAY + timedelta(hours=8)
+    assert levels.calendar.add(MONDAY, levels.acknowledge) == MONDAY + timedelta(hours=8)
     assert levels.resolve == timedelta(weeks=8)
 
 
 def test_the_offices_of_berlin_open_by_their_own_clock(settings_with: Make) -> None:
     levels = settings_with(business_zone="Europe/Berlin", business_opens=time(8)).service_levels()
     start = datetime(2026, 1, 19, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert levels.calendar.due(start, timedelta(hours=1)) == start + timedelta(hours=3)
+    assert levels.calendar.add(start, timedelta(hours=1)) == start + timedelta(hours=3)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_offices_may_be_open_at_night(
         business_days=days, business_opens=opens, business_closes=closes
     ).service_levels()
     night = MONDAY + timedelta(hours=14)
-    due = levels.calendar.due(night, timedelta(hours=2))
+    due = levels.calendar.add(night, timedelta(hours=2))
     assert due == night + timedelta(hours=hours)
 
 

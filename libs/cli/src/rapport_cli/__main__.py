@@ -16,6 +16,7 @@ from rapport_cli import (
     brand,
     broadcasts,
     campaigns,
+    case_rules,
     cases,
     catalogue,
     computed,
@@ -142,6 +143,8 @@ app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
 app.add_typer(cases.app, name="case")
+app.add_typer(case_rules.calendars, name="calendar")
+app.add_typer(case_rules.policies, name="case-policy")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")

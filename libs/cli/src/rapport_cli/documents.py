@@ -35,6 +35,11 @@ def named(given: str, option: str) -> tuple[str, str]:
     return name, value
 
 
+def text(file: str, what: str) -> str:
+    """Return the text of a file, `-` for standard input; raises `bad_file` naming `what`."""
+    return _text(file if file == "-" else f"@{file}", what)
+
+
 def _text(given: str, what: str) -> str:
     if given == "-":
         return sys.stdin.read()

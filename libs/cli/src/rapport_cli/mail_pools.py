@@ -9,7 +9,7 @@ import typer
 from rapport_cli import rules, show
 
 PATH = "/v1/mail-pools"
-PARTS = ("rules",)
+PARTS = ("rules", "pools")
 File = Annotated[str, typer.Argument(help='{"rules": [{"pool": …}, …]} in a file, or - .')]
 app = rules.rules_app(PATH, "By which of the installation's mail servers mails go.", "campaign")
 
@@ -20,7 +20,10 @@ def set_rules(
 ) -> None:
     """Let the rules in a file hold, as a whole; it takes a token with the claim `installation`."""
     api = show.session(ctx).api("campaign", installation=True)
-    answer = rules.put(api, PATH, rules.read(file, PARTS), reason)
+    given = rules.read(file, PARTS)
+    # What `show` tells besides: the installation's settings say which there are.
+    given.pop("pools", None)
+    answer = rules.put(api, PATH, given, reason)
     if as_json:
         show.data(answer)
     else:

@@ -78,6 +78,22 @@ def of_person(
         show.rows(found["products"], columns, empty="Nothing to recommend.")
 
 
+@app.command()
+def said(
+    ctx: typer.Context,
+    send_key: Annotated[str, typer.Argument(help="The message's, as `messages --json` has it.")],
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show what a message recommended, and why."""
+    found = _api(ctx).get(f"/v1/messages/{quote(send_key, safe='')}/recommendations")
+    if as_json:
+        show.data(found)
+    else:
+        told = [{"slot": one["slot"], **each} for one in found["slots"] for each in one["products"]]
+        show.rows(told, ["slot", "sku", "reason"], empty="It recommended nothing.")
+
+
 @own.command("show")
 def show_recommender(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show where your own recommender is asked."""

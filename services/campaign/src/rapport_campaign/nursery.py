@@ -26,6 +26,8 @@ _ASK = struct.Struct("!ci")
 _FORK, _KILL = b"f", b"k"
 _PID = struct.Struct("!i")
 _CHUNK = 2**16
+BORN_SECONDS = 10.0
+"""For a fork, which takes some milliseconds."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,26 +71,24 @@ class Nursery:
         self._lock = asyncio.Lock()
 
     async def child(self) -> Child | None:
-        """A new renderer; None when there is no nursery any more."""
+        """A new renderer; None when there is no nursery any more, or it does not answer."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                async with self._lock:
+                async with self._lock, asyncio.timeout(BORN_SECONDS):
                     socket.send_fds(self._control, [_ASK.pack(_FORK, 0)], [theirs.fileno()])
                     answer = await asyncio.get_running_loop().sock_recv(self._control, _PID.size)
-            if not answer:
-                ours.close()
-                return None
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
-        except OSError:
-            ours.close()
-            return None
-        except BaseException:
-            # Its answer would be read as that to somebody else's question.
+            if len(answer) == _PID.size:
+                reader, writer = await asyncio.open_unix_connection(sock=ours)
+                return Child(_PID.unpack(answer)[0], writer, reader, self)
+        except BaseException as error:
+            # What it still answers would be read as its answer to somebody else.
             self._control.close()
             ours.close()
-            raise
-        return Child(_PID.unpack(answer)[0], writer, reader, self)
+            if not isinstance(error, OSError):
+                raise
+        ours.close()
+        return None
 
     def close(self) -> None:
         """Let it end; renderers do when nobody speaks to them."""

@@ -16,6 +16,7 @@ from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
+from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
 from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
@@ -38,6 +39,8 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
     process.due(Deadlines(publisher).kinds)
+    rewinding = Rewinding(process.engine, publisher, settings.service_levels())
+    process.jobs(JOBS, {REWIND: rewinding.work}, read="feedback:read", write="feedback:write")
     process.retain(retentions(), CLASSES)
     process.ledger(FeedbackLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine, publisher, settings)

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_common.zones import UnknownZoneError, known_zone
-from rapport_feedback.domain.cases import ServiceLevels
 from rapport_feedback.domain.hours import Calendar, on_days
+from rapport_feedback.domain.policies import ServiceLevels
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,11 +26,19 @@ from rapport_common.routes import Router
 Till = Annotated[Operator, Depends(operator("offers:quote", "campaigns:write"))]
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 MOST_SKUS = 200
+EARLIEST, LATEST = 2000, 2200
 _EXAMPLE: JsonDict = {
     "profile_id": "0190a5b0-0000-7000-8000-000000000001",
     "skus": ["TEA-1"],
     "channel": "store",
 }
+
+
+def _in_our_time(at: datetime) -> datetime:
+    if not EARLIEST <= at.year <= LATEST:
+        message = "must be a time of the years {first} to {last}"
+        raise PydanticCustomError("at", message, {"first": EARLIEST, "last": LATEST})
+    return at
 
 
 class FactsBody(BaseModel):
@@ -53,7 +61,9 @@ class QuoteAsked(BaseModel):
     channel: Word = Field(description="such as store, web, app, email")
     profile_id: Word | None = None
     facts: FactsBody | None = None
-    at: AwareDatetime | None = Field(None, description="when it is bought; null: now")
+    at: Annotated[AwareDatetime, AfterValidator(_in_our_time)] | None = Field(
+        None, description="when it is bought; null: now"
+    )
 
     @model_validator(mode="after")
     def _of_one(self) -> Self:

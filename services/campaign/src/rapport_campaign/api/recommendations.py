@@ -147,6 +147,26 @@ class RecommendedView(BaseModel):
     products: list[Recommended]
 
 
+class Said(BaseModel):
+    """A product that a message recommended, and why."""
+
+    sku: str
+    reason: str
+
+
+class SaidInSlot(BaseModel):
+    """What stood in a slot."""
+
+    slot: str
+    products: list[Said]
+
+
+class SaidInMessage(BaseModel):
+    """What a message recommended, as long as it is kept."""
+
+    slots: list[SaidInSlot]
+
+
 class RecommenderBody(BaseModel):
     """Where a recommender of your own is asked."""
 
@@ -200,6 +220,25 @@ def _reading(router: APIRouter, engine: AsyncEngine) -> None:
         """A slot."""
         async with engine.begin() as tx:
             return _view(await use.require(tx, caller.workspace, slot))
+
+    @router.get("/v1/messages/{message_id}/recommendations")
+    async def of_message(
+        message_id: Annotated[str, Path(max_length=200, description="its send key")],
+        caller: Reader,
+    ) -> SaidInMessage:
+        """What a message recommended, and why; nothing of one that shows no slot."""
+        if "\0" in message_id:
+            raise NotFoundError("There is no such message.")
+        async with engine.begin() as tx:
+            found = await store.in_message(tx, caller.workspace, message_id)
+        return SaidInMessage(
+            slots=[
+                SaidInSlot(
+                    slot=slot, products=[Said(sku=sku, reason=reason) for sku, reason in some]
+                )
+                for slot, some in found.items()
+            ]
+        )
 
 
 def _looking(router: APIRouter, means: Means) -> None:

@@ -193,6 +193,10 @@ async def _chosen(tx: AsyncConnection, subject: Subject, found: Prospect, some: 
     personal = await chosen(tx, messages, held, some.persons, give=give, keep=False)
     for one, message in zip(going, messages, strict=True):
         at = some.turns[one.profile_id]
+        silent = personal.silent.get(message.key)
+        if silent is not None:
+            found.answers.append(Answer(one.profile_id, "never", silent, at))
+            continue
         lacking = personal.dry.get(message.key)
         silent = personal.silent.get(message.key)
         if lacking is not None or silent is not None:

@@ -25,7 +25,7 @@ from rapport_common.paths import value_at
 RESTRAINED = frozenset({"processing", "profiling"})
 """Who has said so (Articles 18 and 21 GDPR) gets no price of their own: only what all get."""
 
-MAX_WORD = 64
+MAX_WORD, MAX_CITY = 64, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,8 @@ def _city_tier(traits: Mapping[str, Any], guards: PriceGuards) -> str | None:
     if own is not None or not guards.cities:
         return own
     city = value_at(traits, guards.city_trait)
-    return guards.cities.get(city_key(city)) if isinstance(city, str) else None
+    is_city = isinstance(city, str) and len(city) <= MAX_CITY
+    return guards.cities.get(city_key(city)) if is_city else None
 
 
 def _word(value: Any) -> str | None:

@@ -127,6 +127,7 @@ async def check(tx: AsyncConnection, workspace: str, spoken: Sequence[Spoken]) -
     """InvalidRequestError for an offer, a product or a field of one that there is not."""
     named = {one.mention.path[0] for one in spoken if one.mention.path}
     books = await books_of(tx, {(workspace, name) for name in named if "\0" not in name})
+    named_prices: set[tuple[str, str]] = set()
     for one in spoken:
         name, rest = (*one.mention.path[:1], "")[0], one.mention.path[1:]
         book = books.get((workspace, name))
@@ -134,9 +135,11 @@ async def check(tx: AsyncConnection, workspace: str, spoken: Sequence[Spoken]) -
             what = f'there is no offer "{name[:80]}", or no more' if name else "name an offer"
             raise _wrong(one, what)
         try:
-            asked_of([rest], book.prices.lines, name)
+            named_prices |= {(name, sku) for sku in asked_of([rest], book.prices.lines, name)}
         except UnknownProductError as error:
             raise _wrong(one, str(error)) from error
+        if len(named_prices) > MOST_IN_MESSAGE:
+            raise _wrong(one, f"more than {MOST_IN_MESSAGE} prices are named: show fewer")
 
 
 async def _readings(

@@ -83,10 +83,10 @@ async def put(
 ) -> None:
     """Let products be so, as of now: who is told of them later is believed again.
 
-    `marks`: by sku whether they are in stock, and blocked.
+    `marks`: by sku whether they are in stock, and blocked. Those that are `told` are sold again.
     """
     await products.tell(tx, told, clock.now())
-    await products.mark(tx, workspace, marks)
+    await products.mark(tx, workspace, marks, again=bool(told))
     await product_events.poke(tx, [workspace], clock.now())
 
 

@@ -26,6 +26,7 @@ AGAIN = timedelta(minutes=10)
 """Without anything new: a window of days moves on, too, and what was committed while it was worked
 out is in the next one.
 """
+LONG = timedelta(minutes=9)
 REST = 50
 
 
@@ -66,8 +67,8 @@ class Ranker:
         """Work out what is due for one workspace; False if nothing is."""
         now = self._now()
         async with self._engine.begin() as tx:
-            # Until it is known how long it takes this time, as if it took a minute.
-            workspace = await ranking.due(tx, now, again=AGAIN, soonest=timedelta(seconds=60))
+            # Until it is known how long it takes: what never comes to an end is not tried at once.
+            workspace = await ranking.due(tx, now, again=AGAIN, soonest=LONG)
         if workspace is None:
             return False
         begun = time.monotonic()

@@ -250,7 +250,9 @@ class Filling:
         async with self._means.engine.begin() as tx:
             await note(tx, [one for one in kept if one.key not in empty])
         gone = {key for key in empty if by_key[key].claimed.kind != "test"}
-        results += [Result(by_key[key], Outcome("failed", NOTHING), clock.now()) for key in gone]
+        results += [
+            Result(by_key[key], Outcome("suppressed", NOTHING), clock.now()) for key in gone
+        ]
         return [one for key, one in by_key.items() if key not in gone]
 
 

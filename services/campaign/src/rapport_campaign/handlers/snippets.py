@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.snippets import DEEPEST, NAME, SnippetError, calls
 from rapport_campaign.domain.templates import Snippet, Template
+from rapport_campaign.handlers.suppliers import CHECKS
+from rapport_campaign.handlers.supplying import require_known
 from rapport_campaign.handlers.templates import require_made
 from rapport_campaign.render.authoring import Made, Piecework
 from rapport_campaign.renderer import Renderer
@@ -67,6 +69,7 @@ async def looked_at(
     tx: AsyncConnection, renderer: Renderer, workspace: str, name: str, source: str
 ) -> Made:
     """What a snippet uses; InvalidRequestError for what is wrong with it."""
+    await require_known(tx, workspace, {"source": source}, CHECKS)
     known = await wanted(tx, workspace, [source])
     others = {one: known[one].source for one in known}
     # What it is to be, not what it was.

@@ -88,13 +88,14 @@ async def supplied(
     lacking: dict[MessageKey, str] = {}
     silent: dict[MessageKey, str] = {}
     for root, supplier in suppliers.items():
+        # Once for each campaign, not for each message.
+        spoken = {key: spoken_of(one, root) for key, one in campaigns.items()}
         asking = [
-            asked
+            _asking(one, paths, persons.get(one.key))
             for one in going
             if one.key not in lacking
             and one.key not in silent
-            and (campaign := campaigns.get((one.workspace, one.campaign_id or ""))) is not None
-            and (asked := _asking(one, campaign, persons.get(one.key), root)) is not None
+            and (paths := spoken.get((one.workspace, one.campaign_id or "")))
         ]
         if not asking:
             continue
@@ -146,9 +147,6 @@ async def require_known(
             await check(tx, workspace, found)
 
 
-def _asking(one: Claimed, campaign: Campaign, person: Person | None, root: str) -> Asking | None:
-    paths = spoken_of(campaign, root)
-    if not paths:
-        return None
+def _asking(one: Claimed, paths: frozenset[Path], person: Person | None) -> Asking:
     kept = one.kind != "test"
     return Asking(one.key, one.channel, paths, person, kept, one.campaign_id)

@@ -103,20 +103,29 @@ async def tell(tx: AsyncConnection, some: Iterable[Told], now: datetime) -> None
 
 
 async def mark(
-    tx: AsyncConnection, workspace: str, skus: Mapping[str, tuple[bool | None, bool | None]]
+    tx: AsyncConnection,
+    workspace: str,
+    skus: Mapping[str, tuple[bool | None, bool | None]],
+    *,
+    again: bool,
 ) -> None:
-    """Let products be in stock or not, blocked or not (None: as it is); they are sold again."""
+    """Let products be in stock or not, blocked or not (None: as it is).
+
+    With `again` they are sold again, if they were archived.
+    """
     names = sorted(skus)
     await tx.execute(
         text(
             "UPDATE campaign.product p SET in_stock = coalesce(v.in_stock, p.in_stock), "
-            "blocked = coalesce(v.blocked, p.blocked), archived_at = NULL "
+            "blocked = coalesce(v.blocked, p.blocked), "
+            "archived_at = CASE WHEN :again THEN NULL ELSE p.archived_at END "
             "FROM unnest(CAST(:skus AS text[]), CAST(:stock AS bool[]), CAST(:blocked AS bool[])) "
             "AS v(sku, in_stock, blocked) WHERE p.workspace = :workspace AND p.sku = v.sku"
         ),
         {
             "workspace": workspace,
             "skus": names,
+            "again": again,
             "stock": [skus[one][0] for one in names],
             "blocked": [skus[one][1] for one in names],
         },

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.brands import brand_routes
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_feedback.api.cases import case_routes, one_case_routes
+from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
+from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
+from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
@@ -44,6 +46,11 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         score_routes(engine, surveys),
         case_routes(engine, cases),
         one_case_routes(engine, cases),
+        case_change_routes(engine, cases),
+        calendar_routes(engine, cases.levels),
+        calendar_use_routes(engine, cases.levels),
+        policy_routes(engine, cases.levels),
+        policy_use_routes(engine, cases.levels),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
     ]

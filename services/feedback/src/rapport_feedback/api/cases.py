@@ -12,17 +12,18 @@ from rapport_common.paging import Listed, Paging
 from rapport_common.routes import Router
 from rapport_feedback import metrics
 from rapport_feedback.api.callers import Reader, Writer
-from rapport_feedback.api.models import (
+from rapport_feedback.api.case_models import (
+    CaseChange,
     CaseView,
     CaseWithHistory,
     NewCase,
+    NewEntryBody,
     NewState,
-    id_of,
 )
+from rapport_feedback.api.models import id_of
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import State
-from rapport_feedback.handlers.cases import Cases
-from rapport_feedback.store import case_messages
+from rapport_feedback.handlers.cases import Cases, NewEntry
 from rapport_feedback.store import cases as case_store
 from rapport_feedback.tables import SCHEMA
 
@@ -42,7 +43,7 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
             )
             if made is not None:
-                found, *_rest = await cases.get(tx, workspace, UUID(made))
+                found = await cases.get(tx, workspace, UUID(made))
                 return CaseView.of(found, now)
             complaint = await cases.open(
                 tx,
@@ -53,6 +54,7 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 body=body.body,
                 actor=caller.subject,
                 now=now,
+                fields=body.fields(),
             )
         metrics.CASES.labels(complaint.case.state).inc()
         return CaseView.of(complaint, now)
@@ -88,10 +90,9 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
     async def one(case_id: str, caller: Reader) -> CaseWithHistory:
         now = clock.now()
         async with engine.begin() as tx:
-            found, steps, missed = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
-            written = await case_messages.of_case(tx, caller.workspace, found.case_id)
-        allowed = rules.allowed_from(found.case, cases.levels, now)
-        return CaseWithHistory.told(found, (steps, missed, written), allowed, now)
+            told = await cases.record(tx, caller.workspace, id_of(case_id, "case"))
+        allowed = rules.allowed_from(told.complaint.case, cases.levels.reopen, now)
+        return CaseWithHistory.told(told, allowed, now)
 
     @router.post("/{case_id}/state")
     async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:
@@ -105,9 +106,50 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 actor=caller.subject,
                 note=body.note,
                 now=now,
+                seen=body.version,
             )
         metrics.CASES.labels(moved.case.state).inc()
         return CaseView.of(moved, now)
+
+    return router
+
+
+def case_change_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
+    """/v1/cases/{case_id}: what is known of it, and what was done."""
+    router = Router(prefix="/v1/cases", tags=["cases"])
+
+    @router.patch("/{case_id}")
+    async def change(case_id: str, body: CaseChange, caller: Writer) -> CaseView:
+        """Say what is known of a case, and whose it is; its clocks go by the policy for that."""
+        now = clock.now()
+        async with engine.begin() as tx:
+            changed = await cases.change(
+                tx,
+                caller.workspace,
+                id_of(case_id, "case"),
+                body.changes(),
+                actor=caller.subject,
+                reason=body.reason,
+                now=now,
+                seen=body.version,
+            )
+        return CaseView.of(changed, now)
+
+    @router.post("/{case_id}/entries")
+    async def note(case_id: str, body: NewEntryBody, caller: Writer) -> CaseView:
+        """Write down what was done: a note for staff; that the customer was told something."""
+        now = clock.now()
+        async with engine.begin() as tx:
+            noted = await cases.note(
+                tx,
+                caller.workspace,
+                id_of(case_id, "case"),
+                NewEntry(body.kind, body.note),
+                actor=caller.subject,
+                now=now,
+                seen=body.version,
+            )
+        return CaseView.of(noted, now)
 
     return router
 

@@ -121,7 +121,7 @@ def _add_complaints(
         told = pages.case_taken(
             token,
             complaint.number,
-            complaint.case.due_at.date(),
+            (complaint.case.due_at or now + cases.levels.resolve).date(),
             language=language(request),
             brand=brand,
         )

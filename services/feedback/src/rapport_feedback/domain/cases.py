@@ -1,12 +1,12 @@
 """Complaint cases by ISO 10002: states, what may follow what, and the clocks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from rapport_common.errors import ConflictError
-from rapport_feedback.domain.hours import Calendar
+from rapport_feedback.domain.case_fields import Fields
 from rapport_feedback.domain.naming import Contact
 
 
@@ -46,43 +46,28 @@ class Clock(StrEnum):
     """What a case has a limit for."""
 
     ACKNOWLEDGE = "acknowledge"
+    FIRST_RESPONSE = "first_response"
+    NEXT_UPDATE = "next_update"
     RESOLVE = "resolve"
-
-
-@dataclass(frozen=True)
-class ServiceLevels:
-    """How long things may take. Acknowledging is counted in open hours, the rest in wall time."""
-
-    calendar: Calendar
-    acknowledge: timedelta
-    resolve: timedelta
-    reopen: timedelta
+    EXTERNAL = "external"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The part of a case that moves. `step` counts its history, from 1."""
+    """The part of a case that moves. `step` counts its steps from 1, `version` all changes.
+
+    `acknowledge_due_at` and `due_at` are the newest limits of these clocks (None: there is none, or
+    it is paused), `deadline_at` the earliest of all that run.
+    """
 
     state: State
     step: int
     opened_at: datetime
-    acknowledge_due_at: datetime
-    due_at: datetime
+    version: int = 1
+    acknowledge_due_at: datetime | None = None
+    due_at: datetime | None = None
+    deadline_at: datetime | None = None
     closed_at: datetime | None = None
-
-    @property
-    def clocks(self) -> dict[Clock, datetime]:
-        """The limits that still run."""
-        if self.state is State.CLOSED:
-            return {}
-        if self.state in UNACKNOWLEDGED:
-            return {Clock.ACKNOWLEDGE: self.acknowledge_due_at, Clock.RESOLVE: self.due_at}
-        return {Clock.RESOLVE: self.due_at}
-
-    @property
-    def deadline_at(self) -> datetime | None:
-        """The earliest limit that still runs; None when none does."""
-        return min(self.clocks.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +81,7 @@ class Complaint:
     subject: str
     body: str
     case: Case
+    fields: Fields = field(default_factory=Fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +94,9 @@ class Step:
     from_state: State | None
     to_state: State
     note: str
-    acknowledge_due_at: datetime
-    due_at: datetime
+    acknowledge_due_at: datetime | None
+    due_at: datetime | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,35 +114,21 @@ class IllegalMoveError(ConflictError):
     code = "illegal_transition"
 
 
-def begin(levels: ServiceLevels, now: datetime) -> Case:
-    """A new complaint with both clocks running."""
-    return Case(
-        state=State.RECEIVED,
-        step=1,
-        opened_at=now,
-        acknowledge_due_at=levels.calendar.due(now, levels.acknowledge),
-        due_at=now + levels.resolve,
-    )
+def begin(now: datetime) -> Case:
+    """A new complaint, no clock running yet."""
+    return Case(state=State.RECEIVED, step=1, opened_at=now)
 
 
-def move(case: Case, to: State, levels: ServiceLevels, now: datetime) -> Case:
+def move(case: Case, to: State, reopen: timedelta, now: datetime) -> Case:
     """The case after one step; IllegalMoveError when the step is not allowed.
 
-    Reopening starts new clocks: the old ones stay in the history, and nothing is late at once.
+    `reopen`: for so long a closed case can be reopened.
     """
-    _require(case, to, levels, now)
-    moved = replace(case, state=to, step=case.step + 1)
-    if to is State.CLOSED:
-        return replace(moved, closed_at=now)
-    if to is State.REOPENED:
-        fresh = begin(levels, now)
-        return replace(
-            moved,
-            acknowledge_due_at=fresh.acknowledge_due_at,
-            due_at=fresh.due_at,
-            closed_at=None,
-        )
-    return moved
+    _require(case, to, reopen, now)
+    closed_at = now if to is State.CLOSED else None
+    return replace(
+        case, state=to, step=case.step + 1, version=case.version + 1, closed_at=closed_at
+    )
 
 
 def step_of(case: Case, before: State | None, *, actor: str, note: str, now: datetime) -> Step:
@@ -169,11 +142,12 @@ def step_of(case: Case, before: State | None, *, actor: str, note: str, now: dat
         note=note,
         acknowledge_due_at=case.acknowledge_due_at,
         due_at=case.due_at,
+        version=case.version,
     )
 
 
-def _require(case: Case, to: State, levels: ServiceLevels, now: datetime) -> None:
-    allowed = allowed_from(case, levels, now)
+def _require(case: Case, to: State, reopen: timedelta, now: datetime) -> None:
+    allowed = allowed_from(case, reopen, now)
     if to in allowed:
         return
     choice = ", ".join(sorted(allowed)) or "nothing: open a new case"
@@ -181,9 +155,9 @@ def _require(case: Case, to: State, levels: ServiceLevels, now: datetime) -> Non
     raise IllegalMoveError(message, details={"state": case.state, "allowed": sorted(allowed)})
 
 
-def allowed_from(case: Case, levels: ServiceLevels, now: datetime) -> frozenset[State]:
+def allowed_from(case: Case, reopen: timedelta, now: datetime) -> frozenset[State]:
     """The states that may follow; a closed case can be reopened only for a while."""
-    if case.closed_at is not None and now - case.closed_at > levels.reopen:
+    if case.closed_at is not None and now - case.closed_at > reopen:
         return frozenset()
     return NEXT[case.state]
 

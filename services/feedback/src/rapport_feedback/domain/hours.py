@@ -15,6 +15,10 @@ Span = tuple[datetime, datetime]
 """The same as two instants in UTC."""
 
 LONGEST_CLOSURE = timedelta(days=366)
+FARTHEST = timedelta(days=20 * 366)
+"""No limit is farther away: who asks for more has mistaken a calendar for another."""
+
+_TOO_FEW = "the calendar has too few open hours: look at the business hours and holidays"
 
 
 class NeverOpenError(ValueError):
@@ -23,13 +27,18 @@ class NeverOpenError(ValueError):
 
 @dataclass(frozen=True)
 class Calendar:
-    """Open windows per weekday (0 = Monday) in one time zone, less the holidays."""
+    """Open windows per weekday (0 = Monday) in one time zone, less the holidays.
+
+    `yearly`: holidays by (month, day). A day of `days` has its own windows, holiday or not.
+    """
 
     week: Mapping[int, tuple[Window, ...]]
     zone: tzinfo = UTC
     holidays: frozenset[date] = field(default_factory=frozenset)
+    days: Mapping[date, tuple[Window, ...]] = field(default_factory=dict)
+    yearly: frozenset[tuple[int, int]] = field(default_factory=frozenset)
 
-    def due(self, start: datetime, open_time: timedelta) -> datetime:
+    def add(self, start: datetime, open_time: timedelta) -> datetime:
         """When `open_time` (>= 0) of open hours will have passed since `start`, in UTC.
 
         At the very end of a window it is due then, not at the next opening. No time at all is
@@ -41,13 +50,25 @@ class Calendar:
             return moment
         for opens, closes in self._windows(moment):
             begin = max(opens, moment)
+            if begin - moment > FARTHEST:
+                break
             if begin + left <= closes:
                 return begin + left
             left -= max(timedelta(0), closes - begin)
-        message = "the calendar has too few open hours: look at the business hours and holidays"
-        raise NeverOpenError(message)
+        raise NeverOpenError(_TOO_FEW)
 
-    def elapsed(self, start: datetime, end: datetime) -> timedelta:
+    def end_of_day(self, start: datetime, days: int) -> datetime:
+        """When the last of so many (>= 1) open days closes, the day of `start` not counted."""
+        day = first = start.astimezone(self.zone).date()
+        left = days
+        while left:
+            day += timedelta(days=1)
+            left -= bool(self.windows_of(day))
+            if day - first > FARTHEST:
+                raise NeverOpenError(_TOO_FEW)
+        return max(closes for _opens, closes in self._of(day))
+
+    def between(self, start: datetime, end: datetime) -> timedelta:
         """Open time between two instants; zero when `end` is not after `start`."""
         total = timedelta(0)
         for opens, closes in self._windows(start.astimezone(UTC)):
@@ -74,11 +95,17 @@ class Calendar:
                     covered = closes
             day += timedelta(days=1)
 
+    def windows_of(self, day: date) -> tuple[Window, ...]:
+        """The windows that open on a day, by its own clock."""
+        if day in self.days:
+            return self.days[day]
+        if day in self.holidays or (day.month, day.day) in self.yearly:
+            return ()
+        return self.week.get(day.weekday(), ())
+
     def _of(self, day: date) -> list[Span]:
-        if day in self.holidays:
-            return []
         spans = []
-        for opens, closes in sorted(self.week.get(day.weekday(), ())):
+        for opens, closes in sorted(self.windows_of(day)):
             last = day if closes > opens else day + timedelta(days=1)
             spans.append((self._utc(day, opens), self._utc(last, closes)))
         return spans

@@ -1,13 +1,14 @@
 """What feedback tells the others: answers and case changes as events about a person."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_feedback.domain.cases import Breach, Complaint, State
+from rapport_feedback.domain.cases import Breach, Clock, Complaint, State
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.questions import Text, kind_of, other_key, score_of
 from rapport_feedback.domain.survey_forms import Form
@@ -17,6 +18,8 @@ SOURCE = "feedback"
 ANSWERED = "Survey Answered"
 CASE_CHANGED = "Case State Changed"
 CASE_OVERDUE = "Case Overdue"
+CASE_DUE_SOON = "Case Due Soon"
+CASE_ESCALATED = "Case Escalated"
 MAX_WORDS, MAX_WORDS_EACH = 8000, 1000
 """Characters of people's own words in one event: of all its answers, and of each."""
 # Who counts open cases goes by these alone.
@@ -99,6 +102,7 @@ def case_step(complaint: Complaint, at: datetime) -> Event | None:
             "state": complaint.case.state,
             "subject": complaint.subject,
             "due_at": complaint.case.due_at,
+            **_known(complaint),
         },
     )
 
@@ -121,6 +125,44 @@ def case_overdue(complaint: Complaint, breach: Breach) -> Event | None:
             "due_at": breach.due_at,
         },
     )
+
+
+def case_notice(
+    complaint: Complaint,
+    clock: Clock,
+    *,
+    limit: datetime,
+    told: tuple[int, str],
+    at: datetime,
+) -> Event | None:
+    """A limit is near, or has passed so long ago that others are told: `told` is the level (0: it
+    is near) and whom. None as for a step.
+    """
+    level, to = told
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_ESCALATED if level else CASE_DUE_SOON,
+        message_id=f"case-{complaint.case_id}-{clock}-{limit.timestamp():.6f}-{level}",
+        at=at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
+            "clock": clock,
+            "due_at": limit,
+            "level": level,
+            **({"to": to} if to else {}),
+            **_known(complaint),
+        },
+    )
+
+
+def _known(complaint: Complaint) -> dict[str, object]:
+    """What is known of a case: all but what is empty, and not who works on it."""
+    fields = asdict(complaint.fields)
+    return {name: fields[name] for name in ("severity", "category", "product") if fields[name]}
 
 
 def _track(

@@ -1,21 +1,28 @@
 """Complaint cases: opened by staff or by the customer, and moved on step by step."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.errors import AppError, NotFoundError
+from rapport_common.errors import AppError, ConflictError, NotFoundError
 from rapport_common.publisher import Publisher
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import own_events
-from rapport_feedback.domain.cases import Breach, Complaint, ServiceLevels, State, Step
+from rapport_feedback.domain.case_fields import Fields
+from rapport_feedback.domain.cases import Breach, Complaint, State, Step
+from rapport_feedback.domain.clocks import Moment
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.domain.policies import ServiceLevels
 from rapport_feedback.domain.surveys import Invitation
-from rapport_feedback.handlers.deadlines import watch
-from rapport_feedback.store import breaches
+from rapport_feedback.domain.winding import Kept
+from rapport_feedback.handlers.winding import Wound, keep, wind
+from rapport_feedback.store import breaches, case_clocks, case_entries, case_messages, case_rules
 from rapport_feedback.store import cases as store
+from rapport_feedback.store.case_clocks import CONTACT, EXTENDED
 
 CUSTOMER = "customer"
 AGAIN = "The customer has sent the same complaint again."
@@ -26,6 +33,34 @@ class TooManyError(AppError):
 
     status = 429
     code = "too_many"
+
+
+class ChangedError(ConflictError):
+    """Somebody else has changed the case meanwhile; `details.changes` says who, and what."""
+
+    code = "changed_meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What was done about a case, why or what was said, and what of it is data."""
+
+    kind: str
+    note: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """A case, its history, its clocks, what was told of them, and what was written."""
+
+    complaint: Complaint
+    steps: Sequence[Step]
+    entries: Sequence[case_entries.Entry]
+    clocks: Sequence[Kept]
+    breaches: Sequence[Breach]
+    notices: Sequence[case_entries.Notice]
+    messages: Sequence[case_messages.Message]
 
 
 class Cases:
@@ -47,6 +82,7 @@ class Cases:
         body: str,
         actor: str,
         now: datetime,
+        fields: Fields | None = None,
     ) -> Complaint:
         """A new case that staff took down for a customer."""
         complaint = Complaint(
@@ -56,7 +92,8 @@ class Cases:
             contact=contact,
             subject=subject,
             body=body,
-            case=rules.begin(self.levels, now),
+            case=rules.begin(now),
+            fields=fields or Fields(),
         )
         return await self._open(tx, complaint, actor, now)
 
@@ -75,7 +112,7 @@ class Cases:
         if known is not None:
             complaint, told_at = known
             if complaint.case.state is State.CLOSED:
-                if State.REOPENED in rules.allowed_from(complaint.case, self.levels, now):
+                if State.REOPENED in rules.allowed_from(complaint.case, self.levels.reopen, now):
                     again = await self._step(
                         tx, complaint, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now
                     )
@@ -90,19 +127,26 @@ class Cases:
             contact=invitation.contact,
             subject=subject,
             body=body,
-            case=rules.begin(self.levels, now),
+            case=rules.begin(now),
         )
         return await self._open(tx, complaint, CUSTOMER, now, invitation.invitation_id), True
 
-    async def get(
-        self, tx: AsyncConnection, workspace: str, case_id: UUID
-    ) -> tuple[Complaint, list[Step], list[Breach]]:
-        """A case, its history and the limits it has missed; NotFoundError when the workspace has
-        none with this id.
-        """
-        complaint = await self._load(tx, workspace, case_id)
-        steps = await store.history(tx, workspace, case_id)
-        return complaint, steps, await breaches.of_case(tx, workspace, case_id)
+    async def get(self, tx: AsyncConnection, workspace: str, case_id: UUID) -> Complaint:
+        """A case; NotFoundError when the workspace has none with this id."""
+        return await self._load(tx, workspace, case_id)
+
+    async def record(self, tx: AsyncConnection, workspace: str, case_id: UUID) -> CaseRecord:
+        """A case with all that there is about it; NotFoundError as for `get`."""
+        complaint, place = await self._load(tx, workspace, case_id), (workspace, case_id)
+        return CaseRecord(
+            complaint=complaint,
+            steps=await store.history(tx, *place),
+            entries=await case_entries.of_case(tx, *place),
+            clocks=list((await case_clocks.of_case(tx, *place)).values()),
+            breaches=await breaches.of_case(tx, *place),
+            notices=await case_entries.notices(tx, *place),
+            messages=await case_messages.of_case(tx, *place),
+        )
 
     async def move(
         self,
@@ -114,9 +158,14 @@ class Cases:
         actor: str,
         note: str,
         now: datetime,
+        seen: int | None = None,
     ) -> Complaint:
-        """Take a case one step on; IllegalMoveError names the steps that are possible."""
+        """Take a case one step on; IllegalMoveError names the steps that are possible.
+
+        `seen`: the version of the case that the actor knows; ChangedError if it is another by now.
+        """
         before = await self._load(tx, workspace, case_id, lock=True)
+        await _require_seen(tx, before, seen)
         return await self._step(tx, before, to, actor=actor, note=note, now=now)
 
     async def _step(
@@ -129,10 +178,10 @@ class Cases:
         note: str,
         now: datetime,
     ) -> Complaint:
-        moved = replace(before, case=rules.move(before.case, to, self.levels, now))
-        await store.save_case(tx, moved)
-        await self._tell(tx, moved, before.case.state, actor=actor, note=note, now=now)
-        return moved
+        moved = replace(before, case=rules.move(before.case, to, self.levels.reopen, now))
+        wound = await self._wound(tx, moved, now)
+        await store.save_case(tx, wound.complaint)
+        return await self._tell(tx, wound, before.case.state, actor=actor, note=note, now=now)
 
     async def _open(
         self,
@@ -142,25 +191,104 @@ class Cases:
         now: datetime,
         invitation_id: UUID | None = None,
     ) -> Complaint:
-        await store.add_case(tx, complaint, invitation_id)
-        await self._tell(tx, complaint, None, actor=actor, note="", now=now)
-        return complaint
+        wound = await self._wound(tx, complaint, now)
+        await store.add_case(tx, wound.complaint, invitation_id)
+        return await self._tell(tx, wound, None, actor=actor, note="", now=now)
+
+    async def _wound(self, tx: AsyncConnection, complaint: Complaint, now: datetime) -> Wound:
+        known = await case_rules.policies(tx, complaint.workspace, self.levels)
+        step = Moment(now, complaint.case.version, to=complaint.case.state)
+        return await wind(tx, complaint, known, now, step)
 
     async def _tell(
         self,
         tx: AsyncConnection,
-        complaint: Complaint,
+        wound: Wound,
         before: State | None,
         *,
         actor: str,
         note: str,
         now: datetime,
-    ) -> None:
+    ) -> Complaint:
         """Write the step into the history, set the clocks by it, and publish it."""
+        complaint = wound.complaint
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
-        await watch(tx, complaint)
+        await keep(tx, self._publisher, wound, now)
         await self._publisher.tell(tx, own_events.case_step(complaint, now))
+        return complaint
+
+    async def change(
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        case_id: UUID,
+        changes: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str,
+        now: datetime,
+        seen: int | None = None,
+    ) -> Complaint:
+        """Let fields of a case be otherwise, and its clocks go by the policy for that.
+
+        What is so already changes nothing. `seen` as in `move`.
+        """
+        before = await self._load(tx, workspace, case_id, lock=True)
+        await _require_seen(tx, before, seen)
+        fields = replace(before.fields, **changes)
+        had, has = asdict(before.fields), asdict(fields)
+        data = {name: [had[name], has[name]] for name in has if had[name] != has[name]}
+        if not data:
+            return before
+        what = NewEntry("fields", reason, data)
+        return await self._note(tx, replace(before, fields=fields), what, actor=actor, now=now)
+
+    async def note(
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        case_id: UUID,
+        what: NewEntry,
+        *,
+        actor: str,
+        now: datetime,
+        seen: int | None = None,
+    ) -> Complaint:
+        """Write down what was done about a case: its clocks go by what the customer was told.
+
+        `seen` as in `move`.
+        """
+        before = await self._load(tx, workspace, case_id, lock=True)
+        await _require_seen(tx, before, seen)
+        if before.case.state is State.CLOSED and what.kind != "note":
+            message = "The case is closed: reopen it first, or write a note."
+            raise ConflictError(message, details={"state": before.case.state})
+        return await self._note(tx, before, what, actor=actor, now=now)
+
+    async def _note(
+        self,
+        tx: AsyncConnection,
+        complaint: Complaint,
+        what: NewEntry,
+        *,
+        actor: str,
+        now: datetime,
+    ) -> Complaint:
+        version = complaint.case.version + 1
+        changed = replace(complaint, case=replace(complaint.case, version=version))
+        known = await case_rules.policies(tx, complaint.workspace, self.levels)
+        told, extended = what.kind == CONTACT, what.kind == EXTENDED
+        happened = Moment(now, version, told=told or extended, extended=extended)
+        is_open = complaint.case.state is not State.CLOSED
+        moment = happened if told or extended else None
+        wound = await wind(tx, changed, known, now, moment) if is_open else Wound(changed, (), ())
+        await store.save_case(tx, wound.complaint)
+        entry = case_entries.Entry(version, what.kind, actor, now, what.note, what.data)
+        await case_entries.add(tx, changed, entry)
+        if is_open:
+            await keep(tx, self._publisher, wound, now)
+        return wound.complaint
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
         workspace = invitation.workspace
@@ -179,3 +307,17 @@ class Cases:
             message = f"There is no case {case_id} in this workspace. GET /v1/cases lists them."
             raise NotFoundError(message, details={"id": str(case_id)})
         return complaint
+
+
+async def _require_seen(tx: AsyncConnection, complaint: Complaint, seen: int | None) -> None:
+    version = complaint.case.version
+    if seen is None or seen == version:
+        return
+    since = await case_entries.since(tx, complaint.workspace, complaint.case_id, seen)
+    changes = [
+        {"version": one[0], "what": one[1], "actor": one[2], "at": one[3].isoformat()}
+        for one in since
+    ]
+    who = ", ".join(dict.fromkeys(one[2] for one in since)) or "somebody"
+    message = f"The case is at version {version}, not {seen}: {who} changed it. Look at it again."
+    raise ChangedError(message, details={"version": version, "changes": changes})

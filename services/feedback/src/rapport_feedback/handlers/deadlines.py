@@ -1,6 +1,7 @@
-"""The clocks of cases: set by each step, and noted when they have run out."""
+"""The clocks of cases run out: limits are warned of, noted when they have passed, and escalated."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,20 +13,94 @@ from rapport_common.due.worker import Handler
 from rapport_common.publisher import Publisher
 from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint
-from rapport_feedback.store import breaches
+from rapport_feedback.domain.winding import Kept
+from rapport_feedback.store import breaches, case_clocks, case_entries
 from rapport_feedback.store import cases as store
-from rapport_feedback.store.due import CLOCKS, DUE
+from rapport_feedback.store.case_entries import Notice
+from rapport_feedback.store.due import CLOCKS, DUE, KINDS
 
 AGAIN = timedelta(seconds=1)
+Place = tuple[str, UUID]
+"""A case: its workspace and id."""
 
 
-async def watch(tx: AsyncConnection, complaint: Complaint) -> None:
-    """Let the clocks of a case run as its state says; the others stop."""
+@dataclass(slots=True)
+class Passed:
+    """What a look at clocks has found: limits missed, what is to be told, laps as they are then."""
+
+    missed: list[tuple[Complaint, Breach]] = field(default_factory=list)
+    told: list[tuple[Complaint, Notice]] = field(default_factory=list)
+    laps: list[tuple[Place, Kept]] = field(default_factory=list)
+
+    def look(self, complaint: Complaint, kept: Kept, now: datetime) -> Kept:
+        """The lap as it is after all that was to be told of it by now."""
+        after = kept
+        while (at := after.next_at) is not None and at <= now:
+            after = self._tell(complaint, after, now)
+        if after is not kept:
+            self.laps.append(((complaint.workspace, complaint.case_id), after))
+        return after
+
+    def _tell(self, complaint: Complaint, kept: Kept, now: datetime) -> Kept:
+        lap = kept.lap
+        if lap.due_at is None:
+            return kept
+        if kept.breached_at is not None:
+            _at, to = lap.escalations[kept.escalated]
+            level = kept.escalated + 1
+            self.told.append((complaint, Notice(lap.clock, lap.due_at, level, to, now)))
+            return replace(kept, escalated=level)
+        if lap.due_at <= now:
+            self.missed.append((complaint, Breach(lap.clock, lap.due_at, now)))
+            return replace(kept, breached_at=now)
+        self.told.append((complaint, Notice(lap.clock, lap.due_at, 0, "", now)))
+        return replace(kept, warned=True)
+
+    def note_ended(self, complaint: Complaint, kept: Kept, now: datetime) -> Kept:
+        """A lap that has ended too late, before anybody had noted that: it is noted."""
+        if kept.lap.due_at is None:
+            return kept
+        self.missed.append((complaint, Breach(kept.lap.clock, kept.lap.due_at, now)))
+        return replace(kept, breached_at=now)
+
+    async def keep(
+        self, tx: AsyncConnection, publisher: Publisher, traces: dict[Place, str | None]
+    ) -> None:
+        """Write it down, and tell what is new of it."""
+        await case_clocks.save(tx, self.laps)
+        fresh = await breaches.add(tx, self.missed)
+        for complaint, breach in self.missed:
+            place = complaint.workspace, complaint.case_id
+            if (*place, breach.clock, breach.due_at) in fresh:
+                if place in traces:
+                    tracing.enter(traces[place])
+                await publisher.tell(tx, own_events.case_overdue(complaint, breach))
+        new = await case_entries.add_notices(tx, self.told)
+        for complaint, notice in self.told:
+            place = complaint.workspace, complaint.case_id
+            if (*place, notice.clock, notice.due_at, notice.level) in new:
+                if place in traces:
+                    tracing.enter(traces[place])
+                event = own_events.case_notice(
+                    complaint,
+                    notice.clock,
+                    limit=notice.due_at,
+                    told=(notice.level, notice.to),
+                    at=notice.at,
+                )
+                await publisher.tell(tx, event)
+
+
+async def watch(
+    tx: AsyncConnection, complaint: Complaint, kept: Sequence[Kept], due: DueStore = DUE
+) -> None:
+    """Let the clocks of a case run as its laps say; the others stop."""
     workspace, key = complaint.workspace, str(complaint.case_id)
-    limits = {kind: complaint.case.clocks.get(clock) for kind, clock in CLOCKS.items()}
-    await DUE.cancel(tx, [(workspace, kind, key) for kind, at in limits.items() if at is None])
+    limits = {KINDS[one.lap.clock]: one.next_at for one in kept if one.lap.outcome is None}
     running = [NewDue(workspace, kind, key, at) for kind, at in limits.items() if at is not None]
-    await DUE.schedule(tx, running)
+    there = {one.kind for one in running}
+    await due.cancel(tx, [(workspace, kind, key) for kind in CLOCKS if kind not in there])
+    await due.schedule(tx, running)
 
 
 class Deadlines:
@@ -41,30 +116,28 @@ class Deadlines:
         return dict.fromkeys(CLOCKS, self.reached)
 
     async def reached(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
-        """Look at the cases whose clock should have run out.
+        """Look at the cases of whose clock something should be told.
 
-        By the case as it is: the row may be older. One that is being moved on is looked at again.
+        By the clock as it is: the row may be older. A case that is being moved on is looked at
+        again.
         """
         asked = {(one.workspace, UUID(one.key)): one for one in rows}
         cases = await store.unmoved(tx, list(asked))
         free = {(one.workspace, one.case_id) for one in cases}
         busy = await store.known(tx, [place for place in asked if place not in free])
         later = [_again(asked[place], now + AGAIN) for place in sorted(busy)]
-        missed: list[tuple[Complaint, Breach]] = []
-        for one in cases:
-            row = asked[one.workspace, one.case_id]
-            limit = one.case.clocks.get(CLOCKS[row.kind])
-            if limit is not None and limit > now:
-                later.append(_again(row, limit))
-            elif limit is not None:
-                missed.append((one, Breach(CLOCKS[row.kind], limit, now)))
-        await self._due.schedule(tx, later)
-        fresh = await breaches.add(tx, missed)
-        for complaint, breach in missed:
+        running = await case_clocks.running(tx, CLOCKS[rows[0].kind], sorted(free))
+        passed = Passed()
+        for complaint in cases:
             place = complaint.workspace, complaint.case_id
-            if (*place, breach.clock, breach.due_at) in fresh:
-                tracing.enter(asked[place].traceparent)
-                await self._publisher.tell(tx, own_events.case_overdue(complaint, breach))
+            if place not in running:
+                continue
+            after = passed.look(complaint, running[place], now)
+            if after.next_at is not None:
+                later.append(_again(asked[place], after.next_at))
+        await self._due.schedule(tx, later)
+        traces = {place: one.traceparent for place, one in asked.items()}
+        await passed.keep(tx, self._publisher, traces)
         tracing.leave()
 
 

@@ -35,6 +35,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _comments(recogniser),
         _cases(recogniser),
         _steps(recogniser),
+        _entries(recogniser),
         _messages(recogniser),
         *aside_parts(SCHEMA, recogniser),
     ]
@@ -151,6 +152,29 @@ def _steps(recogniser: Recogniser) -> Part:
         {"case_id": "uuid", "step": "integer"},
         {"number": "c.number", **_WHO, **plain("at", "to_state", "note")},
         _ALL,
+        _WORKSPACE,
+        choose=choose,
+    )
+
+
+def _entries(recogniser: Recogniser) -> Part:
+    """Those who wrote them are not named, nor others' addresses."""
+    mentions = _mentions(recogniser, "note")
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if _is_theirs(row, who, recogniser):
+            told = {name: row[name] for name in ("number", "at", "entry")}
+            yield {**told, "note": covered(recogniser, who, row["note"])}
+        else:
+            yield from mentions(row, who)
+
+    return Rows(
+        "feedback.case_entry",
+        "what was said and noted about your cases, and what was noted of you at others'",
+        "feedback.case_entry t JOIN feedback.complaint c USING (workspace, case_id)",
+        {"case_id": "uuid", "version": "integer"},
+        {"number": "c.number", **_WHO, "entry": "t.kind", **plain("at", "note")},
+        f"{_ALL} AND t.note <> ''",
         _WORKSPACE,
         choose=choose,
     )

@@ -1,6 +1,7 @@
 """Complaint cases and their history."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_feedback.domain.case_fields import Fields, Severity
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact
 
 _COLUMNS = (
     "workspace, case_id, number, state, step, subject, body, user_id, email, anonymous_id, "
-    "opened_at, acknowledge_due_at, due_at, closed_at"
+    "opened_at, acknowledge_due_at, due_at, deadline_at, closed_at, version, severity, category, "
+    "product, order_id, tier, team, owner"
 )
 
 
@@ -35,9 +38,10 @@ async def add_case(tx: AsyncConnection, complaint: Complaint, invitation_id: UUI
     contact = complaint.contact
     await tx.execute(
         text(
-            f"INSERT INTO feedback.complaint ({_COLUMNS}, deadline_at, invitation_id) VALUES "
+            f"INSERT INTO feedback.complaint ({_COLUMNS}, invitation_id) VALUES "
             "(:workspace, :case_id, :number, :state, :step, :subject, :body, :user_id, :email, "
-            ":anonymous_id, :opened_at, :acknowledge_due_at, :due_at, :closed_at, :deadline_at, "
+            ":anonymous_id, :opened_at, :acknowledge_due_at, :due_at, :deadline_at, :closed_at, "
+            ":version, :severity, :category, :product, :order_id, :tier, :team, :owner, "
             ":invitation_id)"
         ),
         {
@@ -60,7 +64,9 @@ async def save_case(tx: AsyncConnection, complaint: Complaint) -> None:
         text(
             "UPDATE feedback.complaint SET state = :state, step = :step, "
             "acknowledge_due_at = :acknowledge_due_at, due_at = :due_at, "
-            "closed_at = :closed_at, deadline_at = :deadline_at "
+            "closed_at = :closed_at, deadline_at = :deadline_at, version = :version, "
+            "severity = :severity, category = :category, product = :product, "
+            "order_id = :order_id, tier = :tier, team = :team, owner = :owner "
             "WHERE workspace = :workspace AND case_id = :case_id"
         ),
         _moving(complaint),
@@ -78,6 +84,8 @@ def _moving(complaint: Complaint) -> dict[str, Any]:
         "due_at": case.due_at,
         "closed_at": case.closed_at,
         "deadline_at": case.deadline_at,
+        "version": case.version,
+        **asdict(complaint.fields),
     }
 
 
@@ -195,8 +203,9 @@ async def add_step(tx: AsyncConnection, complaint: Complaint, step: Step) -> Non
     await tx.execute(
         text(
             "INSERT INTO feedback.case_event (workspace, case_id, step, actor, at, from_state, "
-            "to_state, note, acknowledge_due_at, due_at) VALUES (:workspace, :case_id, :step, "
-            ":actor, :at, :from_state, :to_state, :note, :acknowledge_due_at, :due_at)"
+            "to_state, note, acknowledge_due_at, due_at, version) VALUES (:workspace, :case_id, "
+            ":step, :actor, :at, :from_state, :to_state, :note, :acknowledge_due_at, :due_at, "
+            ":version)"
         ),
         {
             "workspace": complaint.workspace,
@@ -209,6 +218,7 @@ async def add_step(tx: AsyncConnection, complaint: Complaint, step: Step) -> Non
             "note": step.note,
             "acknowledge_due_at": step.acknowledge_due_at,
             "due_at": step.due_at,
+            "version": step.version,
         },
     )
 
@@ -217,7 +227,8 @@ async def history(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[St
     """All steps of a case, oldest first."""
     rows = await tx.execute(
         text(
-            "SELECT step, actor, at, from_state, to_state, note, acknowledge_due_at, due_at "
+            "SELECT step, actor, at, from_state, to_state, note, acknowledge_due_at, due_at, "
+            "version "
             "FROM feedback.case_event WHERE workspace = :workspace AND case_id = :case_id "
             "ORDER BY step"
         ),
@@ -233,6 +244,7 @@ async def history(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[St
             note=row.note,
             acknowledge_due_at=row.acknowledge_due_at,
             due_at=row.due_at,
+            version=row.version,
         )
         for row in rows
     ]
@@ -252,6 +264,17 @@ def _complaint(row: RowMapping) -> Complaint:
             opened_at=row["opened_at"],
             acknowledge_due_at=row["acknowledge_due_at"],
             due_at=row["due_at"],
+            deadline_at=row["deadline_at"],
             closed_at=row["closed_at"],
+            version=row["version"],
+        ),
+        fields=Fields(
+            severity=Severity(row["severity"]),
+            category=row["category"],
+            product=row["product"],
+            order_id=row["order_id"],
+            tier=row["tier"],
+            team=row["team"],
+            owner=row["owner"],
         ),
     )

@@ -6,4 +6,6 @@ from rapport_feedback.domain.cases import Clock
 CLOCKS = {f"case_{clock}": clock for clock in Clock}
 """The kinds of rows; their keys are ids of cases."""
 
+KINDS = {clock: kind for kind, clock in CLOCKS.items()}
+
 DUE = DueStore("feedback")

@@ -35,7 +35,7 @@ CASES = DataClass(
     key={"case_id": "uuid"},
     over="t.closed_at < :before AND t.state = 'closed' AND (t.subject <> '' OR t.body <> '' "
     "OR t.user_id IS NOT NULL OR t.email IS NOT NULL OR t.anonymous_id IS NOT NULL)",
-    gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES, privacy.DROP_MESSAGES),
+    gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES, privacy.BLANK_ENTRIES, privacy.DROP_MESSAGES),
     owner=_NAMES,
     held=_RESTRICTED.format(named=_BY_NAMES),
     shortest=30,

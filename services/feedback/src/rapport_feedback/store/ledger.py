@@ -18,6 +18,7 @@ async def counts(tx: AsyncConnection) -> dict[str, int]:
             "(SELECT count(*) FROM feedback.complaint WHERE closed_at IS NULL) AS open_cases, "
             "(SELECT count(*) FROM feedback.case_event) AS case_steps, "
             "(SELECT count(*) FROM feedback.case_breach) AS case_breaches, "
+            "(SELECT count(*) FROM feedback.case_notice) AS case_notices, "
             "(SELECT coalesce(sum(records - first), 0) FROM feedback.outbox_batch) AS outbox"
         )
     )

@@ -37,8 +37,9 @@ _BLANK_INVITATION = (
 )
 _CLOSE = text(
     "INSERT INTO feedback.case_event (workspace, case_id, step, actor, at, from_state, to_state, "
-    "note, acknowledge_due_at, due_at) SELECT workspace, case_id, step + 1, 'privacy', "
-    "clock_timestamp(), state, 'closed', '', acknowledge_due_at, due_at FROM feedback.complaint "
+    "note, acknowledge_due_at, due_at, version) SELECT workspace, case_id, step + 1, 'privacy', "
+    "clock_timestamp(), state, 'closed', '', acknowledge_due_at, due_at, version + 1 "
+    "FROM feedback.complaint "
     "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid) "
     "AND state <> 'closed'"
 )
@@ -46,15 +47,34 @@ BLANK_CASE = (
     "UPDATE feedback.complaint SET subject = '', body = '', user_id = NULL, email = NULL, "
     "anonymous_id = NULL, invitation_id = NULL, deadline_at = NULL, "
     "step = step + CASE WHEN state = 'closed' THEN 0 ELSE 1 END, "
-    "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed'"
+    "version = version + CASE WHEN state = 'closed' THEN 0 ELSE 1 END, "
+    "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed', order_id = ''"
+)
+# What it was is said with the kind and the time; a closed lap shows nobody.
+BLANK_ENTRIES = "UPDATE feedback.case_entry SET note = '', data = '{}'"
+_END_LAPS = text(
+    "UPDATE feedback.case_clock SET ended_at = clock_timestamp(), paused = false, outcome = "
+    "CASE WHEN due_at < clock_timestamp() THEN 'breached' ELSE 'met' END "
+    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid) "
+    "AND outcome IS NULL"
 )
 DROP_MESSAGES = "DELETE FROM feedback.case_message"
 BLANK_NOTES = "UPDATE feedback.case_event SET note = ''"
 _OF_CASE = "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
 _BLANK_CASE = text(f"{BLANK_CASE} {_OF_CASE}")
 _BLANK_NOTES = text(f"{BLANK_NOTES} {_OF_CASE}")
+_BLANK_ENTRIES = text(f"{BLANK_ENTRIES} {_OF_CASE}")
 _DROP_MESSAGES = text(f"{DROP_MESSAGES} {_OF_CASE}")
 _STOP_CLOCKS = text("DELETE FROM feedback.due WHERE workspace = :workspace AND key = :case")
+_FORGET = (
+    _CLOSE,
+    _BLANK_CASE,
+    _BLANK_NOTES,
+    _BLANK_ENTRIES,
+    _DROP_MESSAGES,
+    _END_LAPS,
+    _STOP_CLOCKS,
+)
 
 
 def sweeps(recogniser: Recogniser) -> list[Sweep]:
@@ -65,6 +85,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _invitations(recogniser),
         _cases(recogniser),
         _notes(recogniser),
+        _entries(recogniser),
         _messages(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
@@ -130,7 +151,7 @@ def _cases(recogniser: Recogniser) -> Sweep:
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             case = {"workspace": who.workspace, "case": row[0]}
-            for statement in (_CLOSE, _BLANK_CASE, _BLANK_NOTES, _DROP_MESSAGES, _STOP_CLOCKS):
+            for statement in _FORGET:
                 await tx.execute(statement, case)
 
     return Read(
@@ -154,6 +175,20 @@ def _notes(recogniser: Recogniser) -> Sweep:
         ("note",),
         recogniser,
         changing("UPDATE feedback.case_event SET note = ''", key),
+        where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _entries(recogniser: Recogniser) -> Sweep:
+    """What was written of the person at others' cases, beside steps."""
+    key = {"case_id": "uuid", "version": "integer"}
+    return Read(
+        "feedback.case_entry",
+        key,
+        ("note",),
+        recogniser,
+        changing(BLANK_ENTRIES, key),
         where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
         names=AND_AT,
     )

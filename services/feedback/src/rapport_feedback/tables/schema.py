@@ -8,6 +8,7 @@ from rapport_common.db import metadata
 from rapport_common.due.tables import due_tables
 from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.idempotency import idempotency_table
+from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.keeping.tables import keeping_tables
 from rapport_common.outbox import outbox_tables
@@ -22,6 +23,7 @@ keeping_tables(METADATA)
 brand_table(METADATA)
 idempotency_table(METADATA)
 due_tables(METADATA)
+job_table(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)
