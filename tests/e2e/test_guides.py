@@ -72,6 +72,7 @@ SHOWS = {
         *("1 drafts say it now", "歡迎，Mei", "MEI-", "utm_source=welcome", "shorter"),
     ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
+    "feeds": ["there is no such host", "It is fine, 20 degrees.", "that feed is not there"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
         *("city 上海", "nobody@finding.example", "'=1+1", "is written"),
