@@ -42,7 +42,11 @@ def measure(people: int | None = None, rate: int | None = None) -> list[Row]:
         ):
             rows = _broadcast(started, sink, second, count)
             meter, url = _meter(started, sink, second), f"{started.postgres}/rapport"
-            return rows + Beside(started, sink, meter, _until, rate or RATE).rows(url, count)
+            return (
+                rows
+                + _signatures()
+                + Beside(started, sink, meter, _until, rate or RATE).rows(url, count)
+            )
 
 
 def _broadcast(
@@ -90,10 +94,10 @@ def _broadcast(
         Row(f"memory of {name}", one / MIB, "MiB", "150", note="PSS, with its renderers")
         for name, one in zip(NAMES, peak, strict=True)
     ]
-    return [*rows, *_signing()]
+    return rows
 
 
-def _signing() -> list[Row]:
+def _signatures() -> list[Row]:
     cores = os.cpu_count() or 1
     return [
         Row(f"signing a mail, {name}", one, "µs", note=f"{cores * 1e6 / one:,.0f}/s of all cores")
