@@ -43,6 +43,8 @@ WITHOUT_JSON = {
     "price-guards show",
     "quarantine export",
     "timeline-rules show",
+    "calendar show",
+    "case-policy show",
     "consent-rules show",
     "trait-rules show",
     "topics show",
@@ -53,7 +55,10 @@ NO_COMMAND = {
     "pages": "customers open them",
     "sdk": "SDKs ask for their settings",
 }
-TWICE = {("campaign", "GET", "/v1/brand"): "`brand set` keeps it the same as feedback's"}
+TWICE = {
+    ("campaign", "GET", "/v1/brand"): "`brand set` keeps it the same as feedback's",
+    ("campaign", "POST", "/v1/offers/{name}/quotes"): "`offer quote --record` asks it",
+}
 FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs and systems call
 ANSWER: dict[str, Any] = {
     **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
@@ -140,10 +145,11 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (thread := Thread(target=server.serve_forever, args=(0.01,), daemon=True)).start()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
+    (tmp_path / "holidays.ics").write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
     files = (
         'rules:{} contacts:{"caps":[]} paces:{"paces":[]} pools:{"rules":[]} '
         'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
-        'consents:{"purposes":{}} timeline:{"classes":[]}'
+        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{}'
     )
     for name, _, text in (one.partition(":") for one in files.split()):
         (tmp_path / f"{name}.json").write_text(text)
@@ -175,7 +181,7 @@ def typed() -> Iterator[list[str]]:
         yield [*name.split(), *rest]
     for services, table in (
         (CONSUMERS, OF_CONSUMERS),
-        (("ingest", "profile", "segment", "campaign"), OF_JOBS),
+        (("ingest", "profile", "segment", "campaign", "feedback"), OF_JOBS),
         (("profile", "segment", "feedback"), OF_DUE),
         (("campaign", "segment", "feedback"), OF_RETENTION),
     ):
