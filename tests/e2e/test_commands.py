@@ -43,6 +43,8 @@ WITHOUT_JSON = {
     "price-guards show",
     "quarantine export",
     "timeline-rules show",
+    "calendar show",
+    "case-policy show",
     "consent-rules show",
     "trait-rules show",
     "topics show",
@@ -146,6 +148,9 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "contacts.json").write_text('{"caps": []}')
+    (tmp_path / "calendar.json").write_text('{"timezone": "UTC", "week": []}')
+    (tmp_path / "policy.json").write_text('{"clocks": []}')
+    (tmp_path / "holidays.ics").write_text("BEGIN:VCALENDAR")
     (tmp_path / "paces.json").write_text('{"paces": []}')
     (tmp_path / "guards.json").write_text('{"traits": []}')
     (tmp_path / "topics.json").write_text('{"topics": []}')
@@ -181,7 +186,7 @@ def typed() -> Iterator[list[str]]:
         yield [*name.split(), *rest]
     for services, table in (
         (CONSUMERS, OF_CONSUMERS),
-        (("ingest", "profile", "segment", "campaign"), OF_JOBS),
+        (("ingest", "profile", "segment", "campaign", "feedback"), OF_JOBS),
         (("profile", "segment", "feedback"), OF_DUE),
         (("campaign", "segment", "feedback"), OF_RETENTION),
     ):

@@ -67,37 +67,26 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
 
 
 def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/surveys: made, changed, archived and run again."""
+    """/v1/surveys: made, archived and run again."""
     router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.post("", status_code=201)
     async def create(body: NewSurvey, caller: Writer, once: Repeatable) -> SurveyWithForm:
         """A new survey in its first wave: one question by itself, or a form."""
         workspace, new, form = caller.workspace, uuid4(), body.asked()
+        said = body.model_dump()
         async with engine.begin() as tx:
-            made = await once.earlier(
-                tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
-            )
+            made = await once.earlier(tx, SCHEMA, workspace, body=said, made_id=str(new))
             if made is not None:
                 return SurveyWithForm.told(*await surveys.form(tx, workspace, UUID(made)), {})
             survey = await surveys.create(
-                tx,
-                workspace,
-                new,
+                *(tx, workspace, new),
                 name=body.name,
                 form=form,
                 actor=caller.subject,
                 now=clock.now(),
             )
         return SurveyWithForm.told(survey, form, {})
-
-    @router.patch("/{survey_id}")
-    async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
-        """Rename a survey; what it asks is changed by PUT …/form."""
-        async with engine.begin() as tx:
-            chosen = id_of(survey_id, "survey")
-            found = await surveys.rename(tx, caller.workspace, chosen, body.name)
-        return SurveyView.of(found)
 
     @router.delete("/{survey_id}", status_code=204)
     async def archive(survey_id: str, caller: Writer) -> None:
@@ -121,8 +110,16 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
 
 
 def form_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/surveys/{survey_id}: what is asked, and was."""
+    """/v1/surveys/{survey_id}: what it is called, what it asks, and what it asked."""
     router = Router(prefix="/v1/surveys", tags=["surveys"])
+
+    @router.patch("/{survey_id}")
+    async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
+        """Rename a survey; what it asks is changed by PUT …/form."""
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            found = await surveys.rename(tx, caller.workspace, chosen, body.name)
+        return SurveyView.of(found)
 
     @router.put("/{survey_id}/form")
     async def ask(survey_id: str, body: FormBody, caller: Writer) -> SurveyWithForm:
