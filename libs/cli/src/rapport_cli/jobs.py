@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 BEYOND_REPAIR = ("truncated", "invalid_json", "too_deep", "not_an_object")
 """Reasons of a replay for skipping a row that stay, whatever is changed."""
 COLUMNS = ["id", "kind", "subject", "state", "done", "accepted", "rejected", "created_at"]
-Service = Annotated[str, typer.Option(help="Whose: ingest, profile, segment or campaign.")]
+Service = Annotated[str, typer.Option(help="Whose: ingest, profile, segment …")]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
