@@ -1,5 +1,6 @@
 """Who recommends: one suite for the one inside and for a workspace's own, which may do anything."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -186,6 +187,28 @@ async def test_mails_show_what_the_workspaces_own_says(scenario: Any, receiver: 
     ends = {(one["state"], one["reason"]) for one in listed.json()["items"]}
     assert ends == {("sent", None), ("suppressed", "nothing to recommend")}
     assert len(scenario.mail_server.mails) == 2
+
+
+@integration
+async def test_all_slots_of_a_batch_are_asked_for_at_once(
+    scenario: Any, receiver: Receiver
+) -> None:
+    """Nobody is answered before both are asked: a slow one does not hold up the next."""
+    await scenario.client.put("/v1/recommendations/cart", json={"provider": "http", "n": 3})
+    await scenario.started(html=HTML + HTML.replace("home", "cart"))
+    await scenario.topics.entered("p1")
+    receiver.open.clear()
+    turn = asyncio.create_task(scenario.turn(webhook_networks="127.0.0.0/8"))
+    while len(receiver.came) < 2:
+        receiver.arrived.clear()
+        await receiver.arrived.wait()
+    receiver.open.set()
+    assert await turn
+    rows = await scenario.ledger.query("SELECT slot, reasons FROM campaign.recommended ORDER BY 1")
+    assert [(one["slot"], one["reasons"][0]) for one in rows] == [
+        ("cart", "provider"),
+        ("home", "provider"),
+    ]
 
 
 @integration

@@ -178,6 +178,37 @@ async def test_a_nursery_that_does_not_answer_is_asked_no_more(
     os.waitpid(frozen.pid, 0)
 
 
+async def test_who_is_cancelled_in_the_queue_of_a_nursery_takes_it_from_nobody() -> None:
+    shared = nursery.begin()
+    os.kill(shared.pid, signal.SIGSTOP)
+    asked, waiting = (asyncio.create_task(shared.child()) for _ in range(2))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    os.kill(shared.pid, signal.SIGCONT)
+    for born in (await asked, await shared.child()):
+        assert born is not None
+        born.kill()
+        await born.wait()
+    shared.close()
+    os.waitpid(shared.pid, 0)
+
+
+async def test_a_nursery_lives_where_ends_of_children_are_not_heard_of() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        deaf = nursery.begin()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    for _ in range(3):
+        born = await deaf.child()
+        assert born is not None
+        born.kill()
+        await born.wait()
+    deaf.close()
+    os.waitpid(deaf.pid, 0)
+
+
 async def test_renderers_of_a_nursery_are_buried(own_nursery: Nursery) -> None:
     """Those that were killed and those that have ended: no process is left of them."""
     one = Renderer(OFFICE, seconds=0.5, nursery=own_nursery)

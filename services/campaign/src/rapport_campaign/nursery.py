@@ -72,10 +72,15 @@ class Nursery:
 
     async def child(self) -> Child | None:
         """A new renderer; None when there is no nursery any more, or it does not answer."""
+        # Who is cancelled while others are answered has asked nothing.
+        async with self._lock:
+            return await self._asked()
+
+    async def _asked(self) -> Child | None:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                async with self._lock, asyncio.timeout(BORN_SECONDS):
+                async with asyncio.timeout(BORN_SECONDS):
                     socket.send_fds(self._control, [_ASK.pack(_FORK, 0)], [theirs.fileno()])
                     answer = await asyncio.get_running_loop().sock_recv(self._control, _PID.size)
             if len(answer) == _PID.size:
@@ -172,5 +177,10 @@ def _born(control: socket.socket, number: int) -> int:
 
 def _bury(living: set[int]) -> None:
     for pid in list(living):
-        if os.waitpid(pid, os.WNOHANG)[0]:
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            # Where nobody wants to hear of children's ends the kernel buries them.
+            ended = True
+        if ended:
             living.remove(pid)

@@ -20,7 +20,7 @@ from rapport_campaign import metrics
 from rapport_campaign.channels.http import Http, NotSentError, Request, UnansweredError
 from rapport_campaign.domain.breaker import Breaker, admit, after
 from rapport_campaign.domain.delivery import Outcome
-from rapport_campaign.domain.model import State
+from rapport_campaign.domain.model import MessageKey, State
 from rapport_campaign.domain.recommenders import (
     MOST_PEOPLE,
     Account,
@@ -59,6 +59,8 @@ log = logging.get(__name__)
 
 SECRET_BYTES = 32
 SEALED_AT_ONCE = 100
+_Place = tuple[str, str]
+"""A workspace, and a slot of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +236,15 @@ class Filling:
         by_key = {one.claimed.key: one for one in jobs}
         given: list[Given] = []
         empty: set[tuple[str, str]] = set()
-        for (workspace, name), slot in sorted(known.items()):
-            keys = [key for key, names in speaking.items() if key[0] == workspace and name in names]
-            people = {by_key[key].claimed.profile_id: by_key[key].state for key in keys}
-            told = await self._outside.told(Asked(workspace, slot, people))
-            for key in keys:
+        asking = {
+            place: [
+                key for key, names in speaking.items() if key[0] == place[0] and place[1] in names
+            ]
+            for place in sorted(known)
+        }
+        for place, told in (await self._told(asking, known, by_key)).items():
+            slot, name = known[place], place[1]
+            for key in asking[place]:
                 job = by_key[key]
                 picks = told.get(job.claimed.profile_id)
                 if picks:
@@ -254,6 +260,31 @@ class Filling:
             Result(by_key[key], Outcome("suppressed", NOTHING), clock.now()) for key in gone
         ]
         return [one for key, one in by_key.items() if key not in gone]
+
+    async def _told(
+        self,
+        asking: Mapping[_Place, Sequence[MessageKey]],
+        known: Mapping[_Place, Slot],
+        jobs: Mapping[MessageKey, Job],
+    ) -> dict[_Place, dict[str, list[Pick]]]:
+        """What is said of each slot: all are asked at once.
+
+        So a batch waits for the slowest answer, and not for all of them one after the other: mails
+        of other workspaces are in it.
+        """
+        told = await asyncio.gather(
+            *(
+                self._outside.told(
+                    Asked(
+                        place[0],
+                        known[place],
+                        {jobs[key].claimed.profile_id: jobs[key].state for key in keys},
+                    )
+                )
+                for place, keys in asking.items()
+            )
+        )
+        return dict(zip(asking, told, strict=True))
 
 
 def _with(job: Job, slot: str, products_shown: list[dict[str, Any]]) -> Job:
