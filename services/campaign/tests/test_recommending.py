@@ -332,3 +332,8 @@ def test_whatever_happened_nothing_is_recommended_that_must_not_be(
     assert picked(slot, past_of(list(facts), slot, NOW), shelf(*best, together=together)) == picked(
         slot, past, shelf(*best, together=together)
     )
+
+
+@pytest.mark.parametrize("nothing", ["-0", -0.0])
+def test_what_costs_nothing_costs_not_less(nothing: Any) -> None:
+    assert price_of(nothing, "EUR") in {"0 EUR", "0.0 EUR"}

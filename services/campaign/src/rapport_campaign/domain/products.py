@@ -107,7 +107,7 @@ def link_of(value: Any) -> str | None:
 def price_of(amount: Any, currency: Any) -> str | None:
     """`129.90 EUR`; None for what is no price, or of no currency: none is ever guessed."""
     found, code = normal_amount(amount), normal_currency(currency)
-    return None if found is None or code is None or found < 0 else f"{_plain(found)} {code}"
+    return None if found is None or code is None or found < 0 else f"{_plain(abs(found))} {code}"
 
 
 def _plain(amount: Decimal) -> str:
