@@ -32,6 +32,7 @@ from rapport_common.kafka.closing import close
 from rapport_common.kafka.log_ends import require_within
 from rapport_common.kafka.part import Positions
 from rapport_common.kafka.store import FencedError
+from rapport_common.kafka.watching import ClientWatch
 from rapport_common.pace import Pace
 
 log = logging.get(__name__)
@@ -41,12 +42,8 @@ T = TypeVar("T")
 UPKEEP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 POLL_MS = 500
-STUCK_SECONDS = 15.0
-STUCK_WHILE_BUSY_SECONDS = 120.0
-
-
-class ConsumerStuckError(KafkaError):  # type: ignore[misc] # aiokafka has no types
-    """The client is alive and brings nothing, although there is something: a new one has to."""
+ENDS_SECONDS = 10.0
+"""So long a look at the log's ends may take: nothing is read meanwhile."""
 
 
 class Consumer:
@@ -86,8 +83,7 @@ class Consumer:
         self._unsettled = 0
         self._stopping = asyncio.Event()
         self._next_upkeep = 0.0
-        self._assigned_at = self._busy_at = 0.0
-        self._seen: dict[TopicPartition, tuple[int, float]] = {}
+        self._watch = ClientWatch()
         self.last_sign = time.monotonic()
         self.lag = 0
         self.stopped_because: str | None = None
@@ -139,8 +135,7 @@ class Consumer:
 
     async def _session(self, stop: asyncio.Event) -> None:
         self._expected.clear()
-        self._seen.clear()
-        self._assigned_at = time.monotonic()
+        self._watch.begin()
         self.batches.forgive()
         # What stopped an earlier life of this replica is not what stops this one.
         await self._transact(lambda tx: self.store.note_stop(tx, self._replica, None))
@@ -182,7 +177,7 @@ class Consumer:
         return self._client
 
     async def _turn(self, client: AIOKafkaConsumer) -> None:
-        self._require_assignment(client)
+        self._watch.require_assignment(has_some=bool(client.assignment()))
         await self._find_positions(client)
         await self._pace.wait()
         fetched = await client.getmany(timeout_ms=POLL_MS, max_records=self._batch)
@@ -199,36 +194,12 @@ class Consumer:
             if records:
                 await self._apply(client, topic, records)
         if fetched:
-            self._busy_at = time.monotonic()
+            self._watch.brought()
         elif client.assignment():
             self._note_progress()
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
             await self._upkeep(client)
-
-    def _require_assignment(self, client: AIOKafkaConsumer) -> None:
-        """A member that gets no partitions joins the group anew: a join can hang unnoticed."""
-        now = time.monotonic()
-        if client.assignment():
-            self._assigned_at = now
-        elif now - self._assigned_at > STUCK_SECONDS:
-            message = f"no partitions for {STUCK_SECONDS:.0f} s"
-            raise ConsumerStuckError(message)
-
-    def _require_movement(self, tp: TopicPartition, position: int, end: int) -> None:
-        """A partition that has records and does not move needs a new client.
-
-        While others bring records it may just be waiting for its turn in a long backlog.
-        """
-        now = time.monotonic()
-        busy = now - self._busy_at < UPKEEP_SECONDS
-        last, since = self._seen.get(tp, (position, now))
-        if position != last or position == end:
-            since = now
-        self._seen[tp] = (position, since)
-        if now - since > (STUCK_WHILE_BUSY_SECONDS if busy else STUCK_SECONDS):
-            message = f"{tp.topic}/{tp.partition} stands at {position}, the log ends at {end}"
-            raise ConsumerStuckError(message)
 
     def give_sign(self) -> None:
         """Something was done, or is being waited for on purpose; silence means a hang."""
@@ -327,15 +298,18 @@ class Consumer:
         if not held:
             return
         try:
-            starts = await client.beginning_offsets(list(held))
-            ends = await client.end_offsets(list(held))
+            async with asyncio.timeout(ENDS_SECONDS):
+                starts = await client.beginning_offsets(list(held))
+                ends = await client.end_offsets(list(held))
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("kafka did not tell the log's ends", error=error)
+            self._watch.require_answers()
             return
+        self._watch.answered()
         self.lag = 0
         for tp, position in held.items():
             require_within(tp, position, starts[tp], ends[tp])
-            self._require_movement(tp, position, ends[tp])
+            self._watch.require_movement(tp, position, ends[tp])
             behind = ends[tp] - position
             self.lag += behind
             metrics.CONSUMER_LAG.labels(self._service, tp.topic, str(tp.partition)).set(behind)
