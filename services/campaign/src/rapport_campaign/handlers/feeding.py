@@ -199,14 +199,16 @@ class Feeds:
 
     async def _ask(self, asked: Question) -> None:
         """Get an answer; what goes wrong is kept as well, and raised never."""
+        began = self._seconds()
         try:
             answer = await self._kept(asked) or await self._fetched(asked)
         except FeedError as error:
-            self._failed(asked, error)
+            self._failed(asked, error, began)
         except Exception as error:
             if not is_retriable(error):
                 log.exception("feed not asked", feed=asked.feed.name)
-            self._failed(asked, FeedError("something broke on our side", passing=True))
+            broken = FeedError("something broke on our side", passing=True)
+            self._failed(asked, broken, began)
         else:
             self._standing(asked.feed).breaker = Breaker()
             self._standing(asked.feed).down_since = None
@@ -242,7 +244,7 @@ class Feeds:
         data = msgspec.json.decode(kept.content)
         return Answer(data, len(kept.content), now - kept.age, now + kept.seconds)
 
-    def _failed(self, asked: Question, error: FeedError) -> None:
+    def _failed(self, asked: Question, error: FeedError, began: float) -> None:
         now, jitter = self._seconds(), random.random()  # noqa: S311 - spreads questions
         self.memory.fail(asked.place, error, now, jitter)
         standing = self._standing(asked.feed)
@@ -250,7 +252,9 @@ class Feeds:
             "retry", error.reason, wait=error.wait, fault="vendor" if error.passing else None
         )
         standing.breaker = after(standing.breaker, fault, now, jitter)
-        standing.seconds = 0.0 if not error.passing else max(standing.seconds, self._wait + 1)
+        # A "no" that takes long holds up a batch as much as an answer that does.
+        taken = now - began
+        standing.seconds = taken if not error.passing else max(standing.seconds, self._wait + 1)
         if standing.breaker.is_closed:
             standing.down_since = None
         elif standing.down_since is None:
