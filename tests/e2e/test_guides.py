@@ -104,7 +104,7 @@ SHOWS = {
     ],
     "permission": [
         *("Version 1 holds.", "It was sent on", "promo-daily", "1 of 1 in 1 day, next possible"),
-        *("1 of 1 changed.", "invalid_address", "asked on the phone", "2 of 2 changed."),
+        *("1 of 1 changed.", "one row was refused", "asked on the phone", "2 of 2 changed."),
     ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recommendations": [

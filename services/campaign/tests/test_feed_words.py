@@ -212,18 +212,18 @@ def test_failures_are_asked_again_later_and_end_with_an_answer() -> None:
     rests = []
     for _ in range(9):
         memory.fail(place(1), FeedError("500", passing=True), 100, 0.5)
-        found = memory.failing(place(1))
+        found = memory.failing(place(1), 100)
         assert found is not None
         rests.append(found.again - 100)
     assert found is not None
     assert (rests[:3], rests[-1], found.since) == ([1, 2, 4], 60, 100)
     memory.fail(place(1), FeedError("429", passing=True, wait=90), 200, 0.5)
-    found = memory.failing(place(1))
+    found = memory.failing(place(1), 100)
     assert found is not None
     assert (found.again, found.since) == (290, 100)
     memory.fail(place(2), FeedError("404", passing=False), 100, 0.5)
-    found = memory.failing(place(2))
+    found = memory.failing(place(2), 200)
     assert found is not None
     assert (found.again, found.final) == (100 + FINAL_SECONDS, True)
     memory.put(place(1), Answer(1, 1, 0, 1))
-    assert memory.failing(place(1)) is None
+    assert memory.failing(place(1), 200) is None

@@ -21,6 +21,8 @@ LONGEST_SECONDS = 3600.0
 FIRST_REST, MOST_REST = 1.0, 60.0
 FINAL_SECONDS = 60.0
 """So long what can't be used is believed to stay so."""
+FORGOTTEN_SECONDS = 2 * MOST_REST
+"""So long after it could have been asked again a failure says something about now."""
 
 Place = tuple[str, str, int, str]
 """A workspace, a feed of it, its version, and the address (or the run) it is asked for."""
@@ -74,9 +76,10 @@ class Memory:
         found = self._answers.get(place)
         return found if found is not None and now - found.at <= seconds else None
 
-    def failing(self, place: Place) -> Failing | None:
-        """Since when there is no answer."""
-        return self._failing.get(place)
+    def failing(self, place: Place, now: float) -> Failing | None:
+        """Since when there is no answer; None where it was not asked for since long ago."""
+        found = self._failing.get(place)
+        return None if found is None or now - found.again > FORGOTTEN_SECONDS else found
 
     def put(self, place: Place, answer: Answer) -> None:
         """Keep an answer; nothing fails any more."""
@@ -89,7 +92,8 @@ class Memory:
 
     def fail(self, place: Place, error: FeedError, now: float, jitter: float) -> None:
         """Note that there was no answer; `jitter` is in [0, 1)."""
-        before = self._failing.pop(place, None)
+        before = self.failing(place, now)
+        self._failing.pop(place, None)
         tries = before.tries + 1 if before else 1
         rest = min(backoff(tries, FIRST_REST, jitter), MOST_REST) if error.passing else 0.0
         again = now + max(rest if error.passing else FINAL_SECONDS, error.wait)

@@ -24,7 +24,7 @@ from rapport_campaign.domain.feeds import ROOT, Feed, named, wanted_of
 from rapport_campaign.domain.speaking import Path, spoken_of
 from rapport_campaign.handlers.dispatch import Result
 from rapport_campaign.handlers.feed_asking import Asker, FeedError, Fetched
-from rapport_campaign.handlers.feed_memory import Answer, Memory
+from rapport_campaign.handlers.feed_memory import FORGOTTEN_SECONDS, Answer, Memory
 from rapport_campaign.handlers.feed_questions import NO_VALUE, Question, question
 from rapport_campaign.render.compose import Job
 from rapport_campaign.settings import Settings
@@ -179,7 +179,7 @@ class Feeds:
     def _begin(self, asked: Question) -> None:
         """Ask, unless the answer is there, somebody asks already, or it is no use."""
         now = self._seconds()
-        failing = self.memory.failing(asked.place)
+        failing = self.memory.failing(asked.place, now)
         if (
             asked.url is None
             or not asked.feed.allowed
@@ -294,18 +294,20 @@ class Feeds:
         if not asked.feed.allowed:
             return NOT_ALLOWED, None
         standing = self._standing(asked.feed)
-        failing = self.memory.failing(asked.place)
-        if failing is not None and failing.final:
+        failing = self.memory.failing(asked.place, now)
+        is_asked = asked in self._under_way
+        if failing is not None and failing.final and not (is_asked and failing.again <= now):
             return failing.reason, None
         begun = [] if failing is None else [failing.since]
-        if standing.down_since is not None:
+        is_fresh = now - standing.breaker.until <= FORGOTTEN_SECONDS
+        if standing.down_since is not None and is_fresh:
             begun.append(standing.down_since)
         since = min(begun, default=now)
         reason = (failing and failing.reason) or standing.breaker.reason or "it waits for its turn"
         if now - since >= asked.feed.spec.patience_seconds and since < now:
             return reason, None
         again = max(failing.again if failing else 0.0, standing.breaker.until)
-        if asked in self._under_way or again <= now:
+        if is_asked or again <= now:
             turns = 1 + self._waiting(asked.feed.host) // 8
             return reason, min(max(1.0, standing.seconds * turns), MOST_WAIT)
         return reason, min(again - now, MOST_WAIT)
