@@ -21,6 +21,7 @@ from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
+from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
@@ -77,7 +78,7 @@ class Service:
     async def told(self) -> list[tuple[Event, Outgoing]]:
         """The same, each with the record in the outbox."""
         async with self.engine.begin() as tx:
-            found = await waiting(tx, "feedback")
+            found = await waiting(tx, "feedback", EVENTS.name)
         decoded = [(msgspec.json.decode(one.value, type=Event), one) for one in found]
         return [(event, one) for event, one in decoded if event.workspace == self.workspace]
 
