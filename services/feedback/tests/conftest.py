@@ -21,7 +21,6 @@ from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
-from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
