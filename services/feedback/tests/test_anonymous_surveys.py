@@ -145,3 +145,21 @@ async def test_nobody_is_invited_by_name_and_few_have_no_score(service: Service)
         await answered(service, path, 5)
     shown = await service.score(survey, by="store")
     assert (shown["score"], shown["rate"], shown["groups"][0]["value"]) == (100, None, "7")
+
+
+async def test_a_key_goes_on_with_an_answer_to_its_own_survey_only(service: Service) -> None:
+    one, other = [await link(service, await made(service)) for _ in range(2)]
+    key = await answered(service, one, 5, "kept")
+    begun = await service.answer(other, _page="a", _key=key, score="1")
+    assert key_in(begun) != key
+    found = await service.rows("SELECT score FROM feedback.response WHERE workspace = :ws")
+    assert sorted(row["score"] for row in found) == [1, 5]
+
+
+async def test_who_comes_without_a_key_goes_on_with_what_was_begun(service: Service) -> None:
+    path = await link(service, await made(service))
+    first = await service.answer(path, _page="a", score="4")
+    last = await service.answer(path, _page="b", _key=key_in(first), comment="so")
+    assert "Thank you for your answers" in last.text
+    [row] = await service.rows("SELECT state FROM feedback.response WHERE workspace = :ws")
+    assert row["state"] == "complete"

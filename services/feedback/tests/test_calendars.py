@@ -127,6 +127,12 @@ def test_holidays_of_an_icalendar() -> None:
     assert len(found.days) == 11 * 3 - 2
 
 
+def test_a_day_that_is_far_away_is_left_out() -> None:
+    """Such as the last that there is."""
+    days = "DTSTART;VALUE=DATE:20261225\r\nDTEND;VALUE=DATE:20261227\r\nRDATE;VALUE=DATE:99991231"
+    assert holidays_of(ical(days), TODAY).days == {date(2026, 12, 25), date(2026, 12, 26)}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -142,6 +148,9 @@ def test_holidays_of_an_icalendar() -> None:
         (ical("DTSTART:20010101"), "no whole day off"),
         (ical(*["DTSTART:20260101\r\nRRULE:FREQ=YEARLY"] * 101), "more than 100"),
         (ical("DTSTART:00010101\r\nRRULE:FREQ=YEARLY"), "begins"),
+        (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;INTERVAL=0"), "INTERVAL"),
+        (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;BYEASTER=" + "0," * 200 + "0"), "300 char"),
+        (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;BYEASTER=400"), "can't be read|is never"),
     ],
 )
 def test_an_icalendar_that_can_not_be_says_why(text: str, says: str) -> None:

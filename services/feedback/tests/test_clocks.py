@@ -181,6 +181,13 @@ def test_without_a_policy_the_settings_hold() -> None:
             {"limit": policies.Limit(hours=2), "extended": policies.Limit(hours=1)},
             "clocks.0.extended",
         ),
+        (
+            {
+                "limit": policies.Limit(hours=1, counted=Counted.OPEN),
+                "escalate": (policies.Told(after_minutes=1_000_000, to="lead"),),
+            },
+            "clocks.0.escalate.0.after_minutes",
+        ),
     ],
 )
 def test_a_policy_that_can_not_be_says_where(

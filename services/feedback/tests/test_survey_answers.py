@@ -94,6 +94,17 @@ def test_who_is_not_asked_further_stays_so() -> None:
     assert send(screened, "likely", score=9) is screened
 
 
+def test_a_page_that_was_added_is_no_change_of_an_answer() -> None:
+    texts = [{"kind": "text", "id": f"t{number}", "text": "?"} for number in range(25)]
+    form = read_form({"pages": [{"id": f"p{one['id']}", "questions": [one]} for one in texts]})
+    response: Response | None = None
+    for number, page in enumerate((*form.pages[:22], form.pages[20])):
+        sent = Sent((page,), {page.questions[0].id: f"{number}"})
+        response = surveys.answer(form, response, sent, new_id=ONE, version=1, now=NOON, grace=HOUR)
+    assert response is not None
+    assert response.answers["t20"] == "22"
+
+
 PRESSES = st.tuples(st.sampled_from(["likely", "why", "more"]), st.integers(0, 10))
 
 

@@ -172,6 +172,22 @@ async def test_who_has_begun_finishes_the_version_they_began(service: Service) -
     assert refused.json()["details"]["problems"][0]["path"] == "form.pages"
 
 
+async def test_a_quota_by_what_was_not_asked_yet_turns_nobody_away(service: Service) -> None:
+    rest = {"if": {"not": {"answer": "what", "op": "eq", "value": "price"}}, "id": "r", "limit": 1}
+    survey = await made(service, quotas=[rest])
+    for user, what, state in (
+        ("a", "other", "complete"),
+        ("b", "price", "complete"),
+        ("c", "other", "full"),
+    ):
+        path = await service.link(survey, user_id=user)
+        await service.answer(path, _page="likely", score="0")
+        await service.answer(path, _page="why", what=what)
+        await service.answer(path, _page="more")
+        assert [row["state"] for row in await stored(service)].count(state) >= 1
+    assert sorted(row["state"] for row in await stored(service)) == ["complete", "complete", "full"]
+
+
 async def test_no_quota_is_exceeded_whoever_comes_at_once(service: Service) -> None:
     price = {"if": {"answer": "what", "op": "eq", "value": "price"}, "id": "price", "limit": 2}
     survey = await made(service, quotas=[{"id": "all", "limit": 3}, price])

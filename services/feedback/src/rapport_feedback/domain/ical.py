@@ -9,6 +9,9 @@ from itertools import takewhile
 from dateutil.rrule import rrulestr
 
 MAX_TEXT = 1_000_000
+MAX_RULE = 300
+"""Characters of a rule: what takes long to work out is long."""
+_EVERY = re.compile(r"[1-9][0-9]{0,3}")
 MAX_EVENTS, MAX_RULES, MAX_SPAN = 4000, 100, 60
 YEARS_AHEAD = 10
 """So far rules of the year are written out."""
@@ -156,6 +159,7 @@ def _days(event: _Event, moved: set[date], until: date) -> set[date]:
     if event.rule:
         begins |= _repeated(event, first, until)
     begins -= moved | {_day(one, event.line) for one in event.less}
+    begins = {day for day in begins if day <= until}
     return {day + timedelta(days=later) for day in begins for later in range(length)}
 
 
@@ -171,6 +175,9 @@ def _repeated(event: _Event, first: date, until: date) -> set[date]:
     if unknown:
         message = f"{where} has {unknown[0][:40]}: days off have none, leave it out"
         raise ICalError(message)
+    if len(event.rule) > MAX_RULE or not _EVERY.fullmatch(parts.get("INTERVAL", "1")):
+        message = f"{where} has over {MAX_RULE} characters, or an INTERVAL that is not 1 to 9999"
+        raise ICalError(message)
     if first.year < 1900 or first > until:  # noqa: PLR2004 - before there were calendars to import
         message = f"{where} begins {first}, not from 1900 to {until}"
         raise ICalError(message)
@@ -179,7 +186,13 @@ def _repeated(event: _Event, first: date, until: date) -> set[date]:
     try:
         rule = rrulestr(plain, dtstart=datetime(first.year, first.month, first.day))  # noqa: DTZ001 - as above
         found = {one.date() for one in takewhile(lambda one: one <= last, rule)}
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         message = f"{where}, {event.rule[:80]!r}, can't be read: {error}"
         raise ICalError(message) from error
     if not found:

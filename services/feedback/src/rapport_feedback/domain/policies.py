@@ -226,6 +226,15 @@ def _require_limits(one: ClockDocument, where: str) -> None:
     if one.warn_minutes is not None and span.time and _minutes(span) <= one.warn_minutes:
         message = f"{one.warn_minutes} minutes are no less than the limit of {_minutes(span)}"
         raise PolicyError(f"{where}.warn_minutes", message)
+    _require_near(one, span, where)
+
+
+def _require_near(one: ClockDocument, span: Span, where: str) -> None:
+    """Each escalation of open time is looked for in the calendar, day by day."""
+    for index, told in enumerate(one.escalate):
+        if span.counted is Counted.OPEN and _minutes(span) + told.after_minutes > MAX_OPEN_MINUTES:
+            message = f"is over {MAX_OPEN_MINUTES} minutes of open time after the case began"
+            raise PolicyError(f"{where}.escalate.{index}.after_minutes", message)
 
 
 def _minutes(span: Span) -> int:

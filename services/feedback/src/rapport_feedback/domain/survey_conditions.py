@@ -84,6 +84,13 @@ def holds(condition: Condition, answers: Mapping[str, Value]) -> bool:
     return any(found) if condition.how == "or" else not next(found)
 
 
+def asked_of(condition: Condition) -> frozenset[str]:
+    """The questions whose answers it looks at."""
+    if isinstance(condition, Test):
+        return frozenset({condition.answer})
+    return frozenset[str]().union(*(asked_of(part) for part in condition.parts))
+
+
 def _is_so(test: Test, given: Value) -> bool:
     if test.row is not None:
         given = given.get(test.row) if isinstance(given, Mapping) else None

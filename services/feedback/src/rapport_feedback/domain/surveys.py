@@ -271,7 +271,8 @@ def _revised(before: Response, after: Response, now: datetime, grace: timedelta)
     if not adds and not changeable(before, now, grace):
         message = "You have answered already, and that can't be changed any more."
         raise AnsweredError(message, details={"answered_at": before.answered_at.isoformat()})
-    if before.revision >= MAX_REVISIONS and not adds:
+    # Each page that was added is a revision, too.
+    if before.revision >= MAX_REVISIONS + len(before.done) and not adds:
         message = f"You have changed your answer {before.revision - 1} times; the last one stands."
         raise AnsweredError(message, details={"revisions": before.revision})
     finished = before.finished_at

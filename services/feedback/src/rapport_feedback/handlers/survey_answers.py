@@ -19,7 +19,7 @@ from rapport_feedback.domain.question_fields import (
     read,
 )
 from rapport_feedback.domain.questions import Value
-from rapport_feedback.domain.survey_conditions import holds
+from rapport_feedback.domain.survey_conditions import asked_of, holds
 from rapport_feedback.domain.survey_forms import Form, PageOf, Quota
 from rapport_feedback.domain.survey_paths import Walk, walk
 from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
@@ -135,6 +135,9 @@ class SurveyAnswers:
         if answer_id is None:
             invitation = await self.opened(tx, invitation_id, now, lock=True)
         else:
+            # What comes without a key of this survey is begun here, and goes on with this one.
+            key = links.sign(self._key, answer_id, _going_on(invitation))
+            posted = replace(posted, key=key)
             await store.lock_anonymous(tx, answer_id)
             now = _day(now)
         raw = await store.response_of(tx, invitation, answer_id)
@@ -178,7 +181,9 @@ class SurveyAnswers:
         if after.state is State.COMPLETE:
             is_one_too_many = not await survey_quotas.take(tx, invitation, quotas)
         else:
-            is_one_too_many = await survey_quotas.are_full(tx, invitation, quotas)
+            passed = {one for page in form.pages if page.id in after.done for one in _ids(page)}
+            known = [one for one in quotas if _asks(form, one) <= passed]
+            is_one_too_many = await survey_quotas.are_full(tx, invitation, known)
         if not is_one_too_many or after.state is State.SCREENED:
             return after
         return replace(after, state=State.FULL, finished_at=after.revised_at)
@@ -197,7 +202,7 @@ class SurveyAnswers:
         """The anonymous answer a key goes on with; None for a person's own link."""
         if not invitation.is_open:
             return None
-        return links.read(self._key, key or "", links.ANSWER) or uuid4()
+        return links.read(self._key, key or "", _going_on(invitation)) or uuid4()
 
     def _view(
         self,
@@ -216,8 +221,8 @@ class SurveyAnswers:
         )
         answers, done = (response.answers, response.done) if response else ({}, ())
         way = walk(form, answers, done)
-        if invitation.is_open and links.read(self._key, key or "", links.ANSWER) is None:
-            key = links.sign(self._key, uuid4(), links.ANSWER)
+        if invitation.is_open and links.read(self._key, key or "", _going_on(invitation)) is None:
+            key = links.sign(self._key, uuid4(), _going_on(invitation))
         pages = _shown(form, way, page if changeable else None)
         return LinkView(invitation, form, version, response, changeable, way, pages, key)
 
@@ -265,9 +270,24 @@ def _read(view: LinkView, fields: Fields) -> dict[str, Value]:
     raise PageError(view, wrong)
 
 
+def _ids(page: PageOf) -> set[str]:
+    return {one.id for one in page.questions}
+
+
+def _asks(form: Form, quota: Quota) -> frozenset[str]:
+    """The questions that say whether somebody counts in a quota."""
+    condition = form.condition(quota.when)
+    return frozenset() if condition is None else asked_of(condition)
+
+
 def _is_in(form: Form, quota: Quota, answers: Mapping[str, Value]) -> bool:
     condition = form.condition(quota.when)
     return condition is None or holds(condition, answers)
+
+
+def _going_on(invitation: Invitation) -> bytes:
+    """What a key is for: an answer to this survey in this wave, and to no other."""
+    return links.ANSWER + invitation.survey_id.bytes + invitation.wave.to_bytes(4, "big")
 
 
 def _day(now: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """What surveys have come to: by wave, within a time, or by what each person said last."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,6 +19,9 @@ from rapport_feedback.store.survey_scores import Asked
 
 MAX_GROUPS = 100
 MAX_POINTS = 60
+
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Measure(StrEnum):
@@ -131,6 +134,9 @@ def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
     if wanted.measure is Measure.LATEST:
         return asked
     if wanted.measure is Measure.ROLLING:
+        if not EARLIEST <= wanted.until <= LATEST:
+            message = f"until: give a time from {EARLIEST:%Y} to {LATEST:%Y}."
+            raise InvalidRequestError(message, details={"until": wanted.until.isoformat()})
         since = wanted.until - timedelta(days=wanted.days)
         return replace(asked, since=since, until=wanted.until)
     wave = wanted.wave or survey.wave

@@ -40,9 +40,16 @@ class Asked:
     by: str | None = None
 
 
+# A question of this name may have been another one in a version long ago.
+_NUMBER = (
+    "CASE WHEN jsonb_typeof(CAST(r.answers AS jsonb)->CAST(:question AS text)) "
+    "= 'number' THEN CAST(r.answers->>CAST(:question AS text) AS integer) END"
+)
+
+
 async def score_counts(tx: AsyncConnection, asked: Asked) -> dict[str, dict[int, int]]:
     """{value of the dimension, "" without one: {score: people}}."""
-    value = "r.score" if asked.question is None else "CAST(r.answers->>:question AS integer)"
+    value = "r.score" if asked.question is None else _NUMBER
     part = "coalesce(r.context->>:by, '')" if asked.by else "''"
     latest = _LATEST.format(value=value, part=part, within=_within(asked))
     rows = await tx.execute(
