@@ -6,7 +6,7 @@ import os
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
+from rapport_campaign.channels import http as provider_http
 from rapport_campaign.channels.http import Http
 from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.carrying import Carriers
@@ -321,6 +322,17 @@ def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -
 
 def publisher() -> Publisher:
     return Publisher("campaign", EVENTS, EVENT_KEY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_idle_connections() -> Iterator[None]:
+    """Whoever is spoken to over HTTP is gone at the end of a test: nothing is kept open to them.
+
+    Pools of an app or a sender that nobody closes would be found by the collector, in any test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provider_http, "_IDLE", 0)
+        yield
 
 
 @pytest.fixture(scope="session")
