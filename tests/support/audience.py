@@ -101,9 +101,11 @@ async def sent_events(bootstrap: str, workspace: str) -> Counter[str]:
 async def _producer(bootstrap: str, service: str, topic: Any) -> AsyncIterator[Producer]:
     await ensure_topics(bootstrap, [topic], partitions=12, replication=1)
     producer = Producer(service, bootstrap, [topic], compression=None)
-    await producer.start()
-    yield producer
-    await producer.stop()
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()
 
 
 def _outgoing(topic: Topic, key: str, record: msgspec.Struct) -> Outgoing:
