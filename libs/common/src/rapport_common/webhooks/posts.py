@@ -93,6 +93,20 @@ class PostStore:
         )
         return [webhook(row) for row in rows.all()]
 
+    @property
+    def claiming(self) -> str:
+        """SQL: take posts of a webhook that are due, each the first of its subject that waits."""
+        return (
+            f"WITH chosen AS (SELECT d.workspace, d.post_id FROM {self._post} d "
+            f"WHERE {_OF} AND d.ended_at IS NULL AND d.try_at <= :now AND NOT EXISTS ("
+            f"SELECT FROM {self._post} e WHERE e.workspace = d.workspace "
+            "AND e.webhook_id = d.webhook_id AND e.subject = d.subject "
+            "AND e.number < d.number AND e.ended_at IS NULL) "
+            "ORDER BY d.try_at, d.number LIMIT :limit FOR UPDATE OF d SKIP LOCKED) "
+            f"UPDATE {self._post} d SET holder = :holder, try_at = :until FROM chosen c "
+            f"WHERE d.workspace = c.workspace AND d.post_id = c.post_id RETURNING {_SHOWN}"
+        )
+
     async def claim(
         self,
         tx: AsyncConnection,
@@ -105,16 +119,7 @@ class PostStore:
     ) -> list[Post]:
         """Take posts that are due; whoever dies with them gives them back when the lease ends."""
         rows = await tx.execute(
-            text(
-                f"WITH chosen AS (SELECT d.workspace, d.post_id FROM {self._post} d "
-                f"WHERE {_OF} AND d.ended_at IS NULL AND d.try_at <= :now AND NOT EXISTS ("
-                f"SELECT FROM {self._post} e WHERE e.workspace = d.workspace "
-                "AND e.webhook_id = d.webhook_id AND e.subject = d.subject "
-                "AND e.number < d.number AND e.ended_at IS NULL) "
-                "ORDER BY d.try_at, d.number LIMIT :limit FOR UPDATE OF d SKIP LOCKED) "
-                f"UPDATE {self._post} d SET holder = :holder, try_at = :until FROM chosen c "
-                f"WHERE d.workspace = c.workspace AND d.post_id = c.post_id RETURNING {_SHOWN}"
-            ),
+            text(self.claiming),
             {**_place(one), "now": now, "until": now + lease, "holder": holder, "limit": limit},
         )
         return [Post(*row) for row in rows.all()]
