@@ -95,6 +95,7 @@ async def test_who_takes_nothing_for_days_is_turned_off_and_told_again(house: Ho
         async with house.client() as caller:
             on = (await caller.patch(path, json={"active": True})).json()
             assert (on["reason"], on["failing_since_at"]) == (None, None)
+            assert await house.ask(path) == on
             assert (await caller.post(f"{path}/replay")).json() == {"replayed": 2}
         await house.post()
         assert {one.id for one in to.came[-2:]} == {one.id for one in to.came[:2]}
@@ -131,12 +132,12 @@ async def test_lists_are_in_pages_the_newest_first(keeping: House) -> None:
         path = await house.webhook(to)
         for n in range(5):
             await house.tell(noise("rex", n))
-        found, cursor = [], ""
-        while cursor is not None:
-            query = {"limit": "2", **({"cursor": cursor} if cursor else {})}
-            page = await house.ask(f"{path}/deliveries", **query)
+        found, query = [], {"limit": "2"}
+        while page := await house.ask(f"{path}/deliveries", **query):
             found += [one["body"]["data"]["n"] for one in page["items"]]
-            cursor = page["next"]
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
         assert found == [4, 3, 2, 1, 0]
         assert (await house.ask(f"{path}/deliveries", state="dead"))["items"] == []
 
@@ -154,7 +155,9 @@ async def test_what_is_wanted_is_kept_checked_and_changed_by_field(keeping: Hous
         every = (await caller.patch(path, json={"topics": None, "active": False})).json()
         assert (every["topics"], every["active"]) == (None, False)
         assert (await caller.get(path)).json() == every
-        for body in ({"topics": []}, {"volume": "low"}, {"topic": "x"}, {"active": None}):
+        wrong: list[dict[str, Any]]
+        wrong = [{"topics": []}, {"volume": "low"}, {"topic": "x"}, {"active": None}]
+        for body in wrong:
             assert (await caller.patch(path, json=body)).status_code == 422, body
         assert (await caller.patch(path, json={"topics": ["silence"]})).status_code == 404
         assert (await caller.get(path)).json() == every
@@ -299,8 +302,22 @@ class _Play:
         self.told: defaultdict[str, int] = defaultdict(int)
         self.taken: defaultdict[str, list[int]] = defaultdict(list)
         self.to = Webhook(
-            *("acme", uuid.uuid4(), "https://x.org/", Wants().model_dump(), True, None, "s"),
-            *(None, None, 0, None, None, None, None, self.now, "ada"),
+            workspace="acme",
+            webhook_id=uuid.uuid4(),
+            url="https://x.org/",
+            wants=Wants().model_dump(),
+            active=True,
+            reason=None,
+            secret="",
+            former_secret=None,
+            former_until=None,
+            failures=0,
+            failing_since=None,
+            paused_until=None,
+            succeeded_at=None,
+            failed_at=None,
+            created_at=self.now,
+            created_by="ada",
         )
 
     async def tell(self, tx: Any, subjects: list[str]) -> None:
