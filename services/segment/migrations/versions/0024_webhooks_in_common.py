@@ -5,6 +5,8 @@ What waits, and what was given up, is kept in its order.
 Revision: 0024, follows 0023.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -107,7 +109,7 @@ def _deliveries() -> None:
         _index("webhook_delivery", name, columns, where)
 
 
-def _common() -> list[sa.Column]:
+def _common() -> list[sa.Column[Any]]:
     return [
         sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
