@@ -210,7 +210,9 @@ _CHECKS: Final[dict[str, Callable[[bytes], str]]] = {
 def clean_name(name: str) -> str:
     """A file's name without folders, controls and what turns words round; never empty."""
     last = re.split(r"[/\\]", name)[-1]
-    kept = "".join(one for one in last if unicodedata.category(one)[0] != "C" and one not in '"<>:|?*')
+    kept = "".join(
+        one for one in last if unicodedata.category(one)[0] != "C" and one not in '"<>:|?*'
+    )
     plain = " ".join(kept.split()).strip(". ")
     if len(plain) > MOST_NAME:
         stem, dot, ending = plain.rpartition(".")

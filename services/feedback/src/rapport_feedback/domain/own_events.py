@@ -20,6 +20,8 @@ CASE_CHANGED = "Case State Changed"
 CASE_OVERDUE = "Case Overdue"
 CASE_DUE_SOON = "Case Due Soon"
 CASE_ESCALATED = "Case Escalated"
+CASE_VERIFIED = "Case Verified"
+GOODWILL_GIVEN = "Goodwill Given"
 MAX_WORDS, MAX_WORDS_EACH = 8000, 1000
 """Characters of people's own words in one event: of all its answers, and of each."""
 # Who counts open cases goes by these alone.
@@ -155,6 +157,23 @@ def case_notice(
             "level": level,
             **({"to": to} if to else {}),
             **_known(complaint),
+        },
+    )
+
+
+def case_verified(complaint: Complaint, at: datetime) -> Event | None:
+    """Whose a case is, is known: with this their timeline has all of it. None as for a step."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_VERIFIED,
+        message_id=f"case-{complaint.case_id}-verified-{complaint.case.version}",
+        at=at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
         },
     )
 
