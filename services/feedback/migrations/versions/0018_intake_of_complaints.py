@@ -31,7 +31,6 @@ def upgrade() -> None:
         ),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("workspace", "form_id", name=op.f("pk_complaint_form")),
-        sa.UniqueConstraint("form_id", name=op.f("uq_complaint_form_form_id")),
         schema=SCHEMA,
     )
     op.create_table(

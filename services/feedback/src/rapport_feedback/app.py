@@ -6,17 +6,20 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_feedback.api import cases_of, routers
+from rapport_feedback.api import UPLOADS, cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import subscriptions
+from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
+from rapport_feedback.intake import intakes
 from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
@@ -35,7 +38,10 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     event_key = key_bytes(settings.event_key)
     publisher = Publisher(SCHEMA, EVENTS, event_key)
-    replies = Replies(cases_of(publisher, settings)) if settings.reply_cases else None
+    cases = cases_of(publisher, settings)
+    replies = Replies(cases) if settings.reply_cases else None
+    process.workers += intakes(process.engine, Arriving(cases, publisher), settings)
+    process.bounds = Bounds(streams=(UPLOADS,))
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
     process.due(Deadlines(publisher).kinds)

@@ -1,5 +1,6 @@
 """The HTTP side of feedback: routes for staff and pages for customers."""
 
+import re
 from datetime import timedelta
 
 from fastapi import APIRouter
@@ -8,9 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.brands import brand_routes
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
+from rapport_feedback.api.arrivals import address_routes, arrival_routes, complaint_form_routes
+from rapport_feedback.api.attachments import attachment_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
+from rapport_feedback.api.complaint_pages import complaint_pages
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
@@ -19,11 +23,15 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
+
+UPLOADS = re.compile(r"/v1/cases/[^/]+/attachments|/complain/[^/]+")
+"""Where a body may be as long as files are: it is written to the disk as it comes."""
 
 
 def cases_of(publisher: Publisher, settings: Settings) -> Cases:
@@ -53,4 +61,17 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         policy_use_routes(engine, cases.levels),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
+        *intake_routers(engine, Arriving(cases, publisher), settings),
+    ]
+
+
+def intake_routers(engine: AsyncEngine, arriving: Arriving, settings: Settings) -> list[APIRouter]:
+    """The routes by which complaints come in."""
+    link_key = key_bytes(settings.link_key)
+    return [
+        complaint_form_routes(engine, link_key, settings.link_base()),
+        address_routes(engine),
+        arrival_routes(engine, arriving),
+        attachment_routes(engine),
+        complaint_pages(engine, arriving, link_key),
     ]

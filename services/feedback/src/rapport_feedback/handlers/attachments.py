@@ -1,5 +1,6 @@
 """Files come to cases, and are looked at before they are kept."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
@@ -65,7 +66,7 @@ async def attach_what_goes(
 async def _judged(
     tx: AsyncConnection, place: Place, file: Enclosed, origin: str, now: datetime
 ) -> Attachment:
-    judged = judge(file.name, file.content)
+    judged = await asyncio.to_thread(judge, file.name, file.content)
     size, count = await store.taken(tx, *place)
     return Attachment(
         attachment_id=uuid4(),

@@ -38,8 +38,6 @@ Table(
     Column("files", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=func.now()),
     Column("archived_at", Instant),
-    # A link carries no workspace.
-    UniqueConstraint("form_id"),
 )
 
 # Addresses of mail to which people complain; `trusted` are the servers whose word on a sender
