@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.feedback.tests.hostile_mails import FAIL, MIXED, NO_MAILS, PASS, mail
-from tests.support.examples import examples
 
+from rapport_common.testing.examples import examples
 from rapport_feedback.domain import letters
 from rapport_feedback.domain.letters import Letter, clean, folded, read_letter, text_of
 from rapport_feedback.domain.threads import reference, thread
@@ -185,7 +185,7 @@ def test_folding_loses_no_word(text: str) -> None:
 
 def test_text_of_a_page() -> None:
     page = "<title>t</title><p>One <b>two</b><br>three</p><style>x{}</style><ul><li>four</ul>"
-    assert text_of(page) == "One two\nthree\n\nfour"
+    assert text_of(page) == "One two\nthree\nfour"
     assert text_of("") == ""
 
 

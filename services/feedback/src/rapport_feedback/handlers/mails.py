@@ -75,7 +75,7 @@ class Mails:
         if await store.is_kept(tx, workspace, letter.mark):
             return "again"
         of_sender = await store.mails_since(tx, workspace, letter.sender, now - HOUR)
-        if letter.sender and of_sender >= MAILS_AN_HOUR:
+        if of_sender >= MAILS_AN_HOUR:
             return "flood"
         threads = await self._threads(tx, workspace, word, letter)
         then = course(letter, threads, address.after_closing, MOST_MESSAGES)
