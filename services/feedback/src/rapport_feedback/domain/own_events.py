@@ -9,6 +9,7 @@ import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_feedback.domain.cases import Breach, Clock, Complaint, State
+from rapport_feedback.domain.goodwill import Goodwill
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.questions import Text, kind_of, other_key, score_of
 from rapport_feedback.domain.survey_forms import Form
@@ -174,6 +175,27 @@ def case_verified(complaint: Complaint, at: datetime) -> Event | None:
             "number": complaint.number,
             "state": complaint.case.state,
             "subject": complaint.subject,
+        },
+    )
+
+
+def goodwill_given(complaint: Complaint, given: Goodwill) -> Event | None:
+    """Something was given to a customer, with what it costs. None as for a step."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=GOODWILL_GIVEN,
+        message_id=f"goodwill-{given.goodwill_id}",
+        at=given.at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "goodwill_id": str(given.goodwill_id),
+            "kind": given.kind,
+            "amount": str(given.amount),
+            "cost": str(given.cost),
+            "currency": given.currency,
+            "reason": given.reason,
         },
     )
 
