@@ -31,3 +31,8 @@ MAILS = Counter(
     ["result"],
 )
 FILES = Counter("rapport_case_files_total", "Files of cases: kept or refused.", ["result"])
+POSTS = Counter(
+    "rapport_connector_posts_total",
+    "Posts of connectors: opened, continued, again, too_many, unsigned.",
+    ["result"],
+)

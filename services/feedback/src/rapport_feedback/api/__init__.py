@@ -7,15 +7,20 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.brands import brand_routes
+from rapport_common.events.topics import MESSAGE_REQUESTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
+from rapport_feedback.api.answers import answer_routes
 from rapport_feedback.api.arrivals import address_routes, arrival_routes, complaint_form_routes
 from rapport_feedback.api.attachments import attachment_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
+from rapport_feedback.api.catalogue import catalogue_routes
 from rapport_feedback.api.complaint_pages import complaint_pages
+from rapport_feedback.api.connectors import Secrets, connector_routes, connector_use_routes
 from rapport_feedback.api.public import survey_pages
+from rapport_feedback.api.redress import action_routes, redress_routes
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
     form_routes,
@@ -23,8 +28,11 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.handlers.answering import Answering
 from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.connecting import Connecting
+from rapport_feedback.handlers.redress import Redress
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
@@ -67,8 +75,16 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
 
 def intake_routers(engine: AsyncEngine, arriving: Arriving, settings: Settings) -> list[APIRouter]:
     """The routes by which complaints come in."""
-    link_key = key_bytes(settings.link_key)
+    link_key, publisher = key_bytes(settings.link_key), arriving.publisher
+    requests = Publisher(SCHEMA, MESSAGE_REQUESTS)
+    secrets = Secrets(link_key, settings.link_base())
     return [
+        *catalogue_routes(engine),
+        connector_routes(engine, secrets),
+        connector_use_routes(engine, secrets, Connecting(arriving)),
+        answer_routes(engine, Answering(arriving.cases, requests, link_key)),
+        redress_routes(engine, Redress(arriving.cases, publisher)),
+        action_routes(engine),
         complaint_form_routes(engine, link_key, settings.link_base()),
         address_routes(engine),
         arrival_routes(engine, arriving),

@@ -96,7 +96,7 @@ def attachment_routes(engine: AsyncEngine) -> APIRouter:
             found = await store.of_case(tx, *place, after=after, limit=page.ask)
         return page.answer(found, key=lambda one: [one.attachment_id], show=AttachmentView.of)
 
-    @router.get("/{attachment_id}", response_class=StreamingResponse)
+    @router.get("/{attachment_id}/file", response_class=StreamingResponse)
     async def download(case_id: str, attachment_id: str, caller: Reader) -> StreamingResponse:
         """The content, as a file to keep."""
         place = (caller.workspace, id_of(case_id, "case"))

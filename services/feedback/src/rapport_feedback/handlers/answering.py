@@ -59,6 +59,10 @@ class Answering:
         self._requests = requests
         self._key = key
 
+    async def case(self, tx: AsyncConnection, place: tuple[str, UUID]) -> Complaint:
+        """The case; NotFoundError."""
+        return await self._cases.get(tx, *place)
+
     async def preview(
         self, tx: AsyncConnection, place: tuple[str, UUID], draft: Draft, *, agent: str
     ) -> Answer:

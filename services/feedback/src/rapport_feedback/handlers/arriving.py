@@ -43,7 +43,7 @@ class Arriving:
 
     def __init__(self, cases: Cases, publisher: Publisher) -> None:
         self.cases = cases
-        self._publisher = publisher
+        self.publisher = publisher
 
     async def open(
         self,
@@ -126,7 +126,7 @@ class Arriving:
         await self.cases.note(tx, workspace, case_id, entry, actor=actor, now=now, always=True)
         await store.verify(tx, workspace, case_id, user_id=chosen.user_id, email=chosen.email)
         made = await self.cases.get(tx, workspace, case_id)
-        await self._publisher.tell(tx, own_events.case_verified(made, now))
+        await self.publisher.tell(tx, own_events.case_verified(made, now))
         return made
 
 
