@@ -15,7 +15,11 @@ from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.connectors import FIELDS
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
+    Field(examples=["en"]),
+]
 Pointer = Annotated[
     str, StringConstraints(pattern=r"^(/[^/\u0000]{1,100}){1,10}$"), Field(examples=["/call/id"])
 ]
