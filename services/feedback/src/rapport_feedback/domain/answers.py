@@ -21,7 +21,6 @@ MOST_OUTPUT: Final = 10_000
 MOST_TURNS: Final = 200
 _TAGS: Final = frozenset({"if", "unless", "case", "for", "break", "continue", "comment", "#"})
 _FILTERS: Final = frozenset({"default", "upcase", "downcase", "capitalize", "strip", "size"})
-_FILTERS_OF_LISTS: Final = frozenset({"first", "last"})
 KNOWN: Final = frozenset({"case", "customer", "brand", "agent", "answer_by"})
 """What an answer can speak of."""
 
@@ -43,8 +42,7 @@ class _Limited(Environment):
         own = {"content", "output", "illegal"}
         for name in [one for one in self.tags if one not in _TAGS | own]:
             del self.tags[name]
-        allowed = _FILTERS | _FILTERS_OF_LISTS
-        for name in [one for one in self.filters if one not in allowed]:
+        for name in [one for one in self.filters if one not in _FILTERS]:
             del self.filters[name]
 
 
@@ -65,13 +63,13 @@ def _compiled(source: str) -> BoundTemplate:
 
 def require_template(source: str) -> None:
     """TemplateError for what is no template, or speaks of what no case has."""
-    try:
-        named = set(_compiled(source).global_variables())
-    except LiquidError as error:
-        raise TemplateError(_told(error)) from error
-    unknown = sorted(str(one) for one in named - KNOWN)
-    if unknown:
-        raise TemplateError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(KNOWN))}")
+    found = _compiled(source).analyze()
+    for what, named, known in (
+        ("variable", set(found.globals), KNOWN),
+        ("filter", set(found.filters), _FILTERS),
+    ):
+        if unknown := ", ".join(sorted(named - known)):
+            raise TemplateError(f"unknown {what}: {unknown}; there are {', '.join(sorted(known))}")
 
 
 def rendered(source: str, values: Mapping[str, Any]) -> str:
