@@ -168,17 +168,17 @@ async def test_a_file_is_kept_and_given_back(service: Service, form: dict[str, A
     again = await service.client.post(at, params={"name": "other.pdf"}, content=large)
     assert again.json() == made.json(), "the same content is kept once"
     one = f"{at}/{made.json()['id']}"
-    got = await service.client.get(one)
+    got = await service.client.get(f"{one}/file")
     assert got.content == large
     assert got.headers["content-disposition"] == "attachment; filename*=UTF-8''bill%C3%A4.pdf"
     assert got.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in got.headers["content-security-policy"]
     assert got.headers["content-type"] == "application/octet-stream"
     async with service.as_operator("*", workspace="elsewhere") as other:
-        assert (await other.get(one)).status_code == 404
+        assert (await other.get(f"{one}/file")).status_code == 404
         assert (await other.get(at)).json()["items"] == []
     assert (await service.client.delete(one)).status_code == 204
-    assert (await service.client.get(one)).status_code == 409, "its content is gone"
+    assert (await service.client.get(f"{one}/file")).status_code == 409, "its content is gone"
     assert await service.rows("SELECT 1 FROM feedback.attachment_part WHERE workspace = :ws") == []
 
 

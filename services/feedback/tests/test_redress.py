@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.feedback.tests.conftest import Service
 
 pytestmark = pytest.mark.integration
+PERSON = "0190a5c0-0000-7000-8000-000000000001"
 
 
 async def put(service: Service, path: str, **body: Any) -> None:
@@ -35,8 +36,9 @@ async def known(service: Service, email: str = "ada@example.com") -> dict[str, A
     """A case of somebody whom profile has told of."""
     await service.change(
         "INSERT INTO feedback.identity (workspace, kind, value, profile_id) "
-        "VALUES (:ws, 'email', :email, 'p1')",
+        "VALUES (:ws, 'email', :email, :person)",
         email=email,
+        person=PERSON,
     )
     made = await service.client.post(
         "/v1/cases", json={"email": email, "subject": "Late", "body": "Very"}
@@ -71,7 +73,7 @@ async def test_an_answer_is_sent_into_its_thread_once(service: Service) -> None:
         )
         assert sent.status_code == 201, sent.text
     [request] = await requests(service)
-    assert (request.to, request.profile_id) == ("ada@example.com", "p1")
+    assert (request.to, request.profile_id) == ("ada@example.com", PERSON)
     assert request.subject == "{{ data.subject }}"
     assert "Sorry, dear customer (1)" in request.html
     assert parted(request.reply_to)[0] == address
