@@ -46,6 +46,11 @@ SHOWS = {
         *("ucs2", "sms", "settings.account_sid", "0.0795"),
         *("paused", "Reply STOP to get no more", "is removed."),
     ],
+    "complaints-intake": [
+        *("Its number is", "mia@intake.example", "theirs", "complaints@intake.example"),
+        *("page or a program", "refused, as it should be", "note.txt", "Dear Mia", "assessed"),
+        *("Cold coffee", "It is given.", "more than she may", "12.50"),
+    ],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "computed-traits": [
         *(

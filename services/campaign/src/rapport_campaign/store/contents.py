@@ -23,7 +23,8 @@ async def add(tx: AsyncConnection, contents: Mapping[tuple[str, str], Content]) 
             "CAST(:workspaces AS text[]), CAST(:keys AS text[]), CAST(:subjects AS text[]), "
             "CAST(:htmls AS text[]), CAST(:texts AS text[]), CAST(:datas AS text[]), "
             "CAST(:answers AS text[]), CAST(:threads AS text[])) "
-            "AS v(workspace, send_key, subject, html, body, data, reply_to, thread) ON CONFLICT DO NOTHING"
+            "AS v(workspace, send_key, subject, html, body, data, reply_to, thread) "
+            "ON CONFLICT DO NOTHING"
         ),
         {
             "workspaces": [one[0] for one in contents],
