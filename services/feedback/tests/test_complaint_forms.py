@@ -26,7 +26,7 @@ async def form(service: Service) -> dict[str, Any]:
 
 
 def path(form: dict[str, Any]) -> str:
-    return urlsplit(form["url"]).path
+    return str(urlsplit(form["url"]).path)
 
 
 async def cases(service: Service) -> list[dict[str, Any]]:

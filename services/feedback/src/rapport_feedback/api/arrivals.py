@@ -1,6 +1,8 @@
 """How complaints come in: forms and addresses, and what is known of who has written."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID, uuid4
 
@@ -18,7 +20,7 @@ from rapport_feedback.api.callers import Reader, Writer
 from rapport_feedback.api.case_models import CaseView
 from rapport_feedback.api.complaint_pages import FORM
 from rapport_feedback.api.models import Address, Line, Name, Note, Request, id_of
-from rapport_feedback.domain.arrivals import AfterClosing
+from rapport_feedback.domain.arrivals import AfterClosing, Arrival
 from rapport_feedback.domain.naming import named
 from rapport_feedback.domain.threads import LONGEST_LOCAL, place
 from rapport_feedback.handlers.arriving import Arriving
@@ -94,6 +96,24 @@ class ArrivalView(BaseModel):
     at: datetime
     mails: list[MailView]
 
+    @classmethod
+    def told(cls, one: Arrival, mails: Sequence[store.Mail]) -> Self:
+        """How a case came in, as staff see it."""
+        writer = one.writer
+        return cls(
+            channel=one.channel,
+            place=one.place,
+            verified=writer.verified,
+            email=writer.email,
+            phone=writer.phone,
+            name=writer.name,
+            at=one.at,
+            mails=[
+                MailView(id=mail.message_id, **dict(list(mail._asdict().items())[1:]))
+                for mail in mails
+            ],
+        )
+
 
 class Verification(Request):
     """Whose the case is; without names it is who it claims to be."""
@@ -107,13 +127,7 @@ def complaint_form_routes(engine: AsyncEngine, link_key: bytes, link_base: str) 
     """/v1/complaint-forms."""
     router = Router(prefix="/v1/complaint-forms", tags=["complaint intake"])
 
-    def view(workspace: str, one: store.Form) -> FormView:
-        word = place(link_key, FORM, workspace, str(one.form_id))
-        return FormView(
-            id=one.form_id,
-            url=f"{link_base}/complain/{word}",
-            **{name: getattr(one, name) for name in ("name", "per_hour", "files", "created_at")},
-        )
+    view = partial(_form_view, link_key, link_base)
 
     @router.post("", status_code=201)
     async def create(body: NewForm, caller: Writer, once: Repeatable) -> FormView:
@@ -142,6 +156,22 @@ def complaint_form_routes(engine: AsyncEngine, link_key: bytes, link_base: str) 
             found, key=lambda one: [one.form_id], show=lambda one: view(caller.workspace, one)
         )
 
+    _add_form_changes(router, engine, view)
+    return router
+
+
+def _form_view(link_key: bytes, link_base: str, workspace: str, one: store.Form) -> FormView:
+    word = place(link_key, FORM, workspace, str(one.form_id))
+    return FormView(
+        id=one.form_id,
+        url=f"{link_base}/complain/{word}",
+        **{name: getattr(one, name) for name in ("name", "per_hour", "files", "created_at")},
+    )
+
+
+def _add_form_changes(
+    router: APIRouter, engine: AsyncEngine, view: Callable[[str, store.Form], FormView]
+) -> None:
     @router.patch("/{form_id}")
     async def change(form_id: str, body: FormChange, caller: Writer) -> FormView:
         """Let a form be otherwise; its link stays."""
@@ -162,8 +192,6 @@ def complaint_form_routes(engine: AsyncEngine, link_key: bytes, link_base: str) 
             if found is None:
                 raise NotFoundError(NO_FORM)
             await store.save_form(tx, caller.workspace, found._replace(archived_at=clock.now()))
-
-    return router
 
 
 def address_routes(engine: AsyncEngine) -> APIRouter:
@@ -218,20 +246,7 @@ def arrival_routes(engine: AsyncEngine, arriving: Arriving) -> APIRouter:
                 "Nothing is known: staff took it down, a survey's link led to it, or it is no case."
             )
             raise NotFoundError(message)
-        writer = found.writer
-        return ArrivalView(
-            channel=found.channel,
-            place=found.place,
-            verified=writer.verified,
-            email=writer.email,
-            phone=writer.phone,
-            name=writer.name,
-            at=found.at,
-            mails=[
-                MailView(id=one.message_id, **dict(list(one._asdict().items())[1:]))
-                for one in mails
-            ],
-        )
+        return ArrivalView.told(found, mails)
 
     @router.post("/verification")
     async def verify(case_id: str, body: Verification, caller: Writer) -> CaseView:

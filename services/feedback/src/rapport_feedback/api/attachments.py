@@ -96,6 +96,11 @@ def attachment_routes(engine: AsyncEngine) -> APIRouter:
             found = await store.of_case(tx, *place, after=after, limit=page.ask)
         return page.answer(found, key=lambda one: [one.attachment_id], show=AttachmentView.of)
 
+    _add_one(router, engine)
+    return router
+
+
+def _add_one(router: APIRouter, engine: AsyncEngine) -> None:
     @router.get("/{attachment_id}/file", response_class=StreamingResponse)
     async def download(case_id: str, attachment_id: str, caller: Reader) -> StreamingResponse:
         """The content, as a file to keep."""
@@ -121,5 +126,3 @@ def attachment_routes(engine: AsyncEngine) -> APIRouter:
         async with engine.begin() as tx:
             one = await attachments.found(tx, *place, id_of(attachment_id, "file"))
             await store.drop(tx, caller.workspace, one.attachment_id)
-
-    return router

@@ -131,6 +131,11 @@ def connector_routes(engine: AsyncEngine, secrets: Secrets) -> APIRouter:
         secret = shown_secret(secrets.secret(caller.workspace, found))
         return ConnectorWithSecret(**view(caller.workspace, found).model_dump(), secret=secret)
 
+    _add_changes(router, engine, secrets)
+    return router
+
+
+def _add_changes(router: APIRouter, engine: AsyncEngine, secrets: Secrets) -> None:
     @router.put("/{name}")
     async def declare(name: str, body: ConnectorBody, caller: Writer) -> ConnectorView:
         """Let a connector be as given; its address and secret stay, unless `generation` changes."""
@@ -145,7 +150,7 @@ def connector_routes(engine: AsyncEngine, secrets: Secrets) -> APIRouter:
                 actor=caller.subject,
                 at=clock.now(),
             )
-        return view(caller.workspace, made)
+        return ConnectorView.of(made, secrets.url(caller.workspace, name))
 
     @router.delete("/{name}", status_code=204)
     async def archive(name: str, caller: Writer) -> None:
@@ -160,8 +165,6 @@ def connector_routes(engine: AsyncEngine, secrets: Secrets) -> APIRouter:
                 at=clock.now(),
             ):
                 raise catalogue.missing(CONNECTOR, name)
-
-    return router
 
 
 def connector_use_routes(

@@ -211,6 +211,11 @@ def redress_routes(engine: AsyncEngine, redress: Redress) -> APIRouter:
             show=TotalView.of,
         )
 
+    _add_causes(router, engine, redress)
+    return router
+
+
+def _add_causes(router: APIRouter, engine: AsyncEngine, redress: Redress) -> None:
     @router.put("/v1/cases/{case_id}/cause")
     async def explain(case_id: str, body: CauseOfCase, caller: Writer) -> CauseView:
         """Say why a case came to be; the newest word counts."""
@@ -230,8 +235,6 @@ def redress_routes(engine: AsyncEngine, redress: Redress) -> APIRouter:
             message = "Nobody has said why, or there is no such case: PUT it."
             raise NotFoundError(message)
         return CauseView(**found._asdict())
-
-    return router
 
 
 def action_routes(engine: AsyncEngine) -> APIRouter:

@@ -15,10 +15,17 @@ _CLAIMED = {"claimed": "a.email"}
 IsTheirs = Callable[[Told, Subject, Recogniser], bool]
 
 
-def intake_parts(recogniser: Recogniser, is_theirs: IsTheirs) -> list[Part]:
-    """All of it; `is_theirs`: whether a row's identifiers are the person's."""
+class Own:
+    """Chooses the rows of a person's cases, and of those that claim to be theirs."""
 
-    def own(*columns: str) -> Choose:
+    def __init__(self, recogniser: Recogniser, is_theirs: IsTheirs) -> None:
+        self._recogniser = recogniser
+        self._is_theirs = is_theirs
+
+    def __call__(self, *columns: str) -> Choose:
+        """Tell these columns of them."""
+        recogniser, is_theirs = self._recogniser, self._is_theirs
+
         def choose(row: Told, who: Subject) -> Iterable[Told]:
             claimed = recogniser.is_named(who, "email", row.get("claimed"))
             if claimed or is_theirs({name: row.get(name) for name in _NAMES}, who, recogniser):
@@ -26,6 +33,14 @@ def intake_parts(recogniser: Recogniser, is_theirs: IsTheirs) -> list[Part]:
 
         return choose
 
+
+def intake_parts(recogniser: Recogniser, is_theirs: IsTheirs) -> list[Part]:
+    """All of it; `is_theirs`: whether a row's identifiers are the person's."""
+    own = Own(recogniser, is_theirs)
+    return [*_words(own), *_things(own)]
+
+
+def _words(own: Own) -> list[Part]:
     return [
         Rows(
             "feedback.case_arrival",
@@ -58,6 +73,11 @@ def intake_parts(recogniser: Recogniser, is_theirs: IsTheirs) -> list[Part]:
             _WORKSPACE,
             choose=own("number", "sender", "quoted", "at"),
         ),
+    ]
+
+
+def _things(own: Own) -> list[Part]:
+    return [
         Rows(
             "feedback.attachment",
             "the files of your cases; ask for those that you want to have",
