@@ -109,6 +109,12 @@ def test_parts_of_an_archive_that_share_their_bytes_are_a_bomb() -> None:
     assert "over each other" in judge("a.docx", whole[:start] + many + bytes(tail)).refused
 
 
+def test_what_nobody_can_look_into_is_not_taken() -> None:
+    whole = bytearray(document())
+    whole[whole.index(b"PK\x01\x02") + 8] |= 1
+    assert "encrypted" in judge("a.docx", bytes(whole)).refused
+
+
 @given(st.binary(max_size=300))
 @settings(max_examples=examples(300))
 def test_any_bytes_have_an_answer(content: bytes) -> None:

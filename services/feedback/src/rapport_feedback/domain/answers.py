@@ -57,8 +57,6 @@ def _compiled(source: str) -> BoundTemplate:
         return _LIQUID.from_string(source)
     except LiquidError as error:
         raise TemplateError(_told(error)) from error
-    except RecursionError as error:
-        raise TemplateError("the template is nested too deeply") from error
 
 
 def require_template(source: str) -> None:

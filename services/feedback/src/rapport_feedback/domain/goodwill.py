@@ -1,6 +1,6 @@
 """What is given to customers beside an answer, and how much of it somebody may give."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -71,8 +71,3 @@ def beyond(limit: Limit | None, cost: Decimal, of_case: Decimal, of_month: Decim
             left = max(most - given, Decimal(0))
             return f"{limit.name}: {most} {what} at most, of which {left} are left."
     return ""
-
-
-def total(costs: Sequence[Decimal]) -> Decimal:
-    """What some gifts cost together."""
-    return sum(costs, Decimal(0))
