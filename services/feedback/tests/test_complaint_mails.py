@@ -109,8 +109,10 @@ async def test_of_whom_nobody_vouches_for_it_is_a_claim(office: Office, extra: s
 
 
 async def test_a_mail_that_comes_again_changes_nothing(office: Office) -> None:
-    for _ in range(2):
-        await office.comes(mail())
+    """Also when it comes twice at once."""
+    await asyncio.gather(*(office.comes(mail()) for _ in range(4)))
+    await office.comes(mail())
+    assert len(await office.cases()) == 1
     assert len((await office.case())["messages"]) == 1
 
 

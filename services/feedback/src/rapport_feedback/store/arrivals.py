@@ -322,7 +322,11 @@ async def add_mail(
 
 
 async def is_kept(tx: AsyncConnection, workspace: str, mark: str) -> bool:
-    """Whether a mail came before."""
+    """Whether a mail came before; one that comes twice at once waits for the other."""
+    await tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"feedback.mail/{workspace}/{mark}"},
+    )
     found = await tx.scalar(
         text(
             "SELECT 1 FROM feedback.case_message "
