@@ -48,7 +48,7 @@ SHOWS = {
     ],
     "complaints-intake": [
         *("Its number is", "mia@intake.example", "theirs", "complaints@intake.example"),
-        *("page or a program", "refused, as it should be", "note.txt", "Dear Mia", "assessed"),
+        *("refused, as it should be", "note.txt", "Dear Mia", "assessed"),
         *("Cold coffee", "It is given.", "more than she may", "12.50"),
     ],
     "complaints": ["is closed.", "He is content", "open cases      0"],
