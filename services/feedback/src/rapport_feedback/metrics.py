@@ -21,3 +21,8 @@ REPLIES = Counter(
 CASES = Counter(
     "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
 )
+ASSIGNED = Counter(
+    "rapport_case_assignments_total",
+    "Cases that got another agent: by word, pulled, pushed, or given back to nobody.",
+    ["mode"],
+)
