@@ -138,9 +138,7 @@ def presence_and_links() -> None:
         _of_case("case_presence"),
         schema=SCHEMA,
     )
-    op.create_index(
-        op.f("ix_case_presence_until_at"), "case_presence", ["until_at"], schema=SCHEMA
-    )
+    op.create_index(op.f("ix_case_presence_until_at"), "case_presence", ["until_at"], schema=SCHEMA)
     op.create_table(
         "case_link",
         sa.Column("workspace", sa.Text(), nullable=False),

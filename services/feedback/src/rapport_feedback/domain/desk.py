@@ -174,7 +174,9 @@ def choose(
     if not able:
         return Choice(None, _nobody(unable))
     best = min(able, key=_turn)
-    return Choice(best.id, f"{best.load} of {best.capacity} cases, the smallest load of {len(able)}")
+    return Choice(
+        best.id, f"{best.load} of {best.capacity} cases, the smallest load of {len(able)}"
+    )
 
 
 def _turn(agent: Agent) -> tuple[float, bool, float, str]:

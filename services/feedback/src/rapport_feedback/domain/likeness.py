@@ -52,7 +52,7 @@ def likeness(one: Saying, other: Saying) -> Likeness:
 
 
 def pieces(text: str) -> frozenset[str]:
-    """The words of a text without case and accents; of Chinese, Japanese, Korean each two letters."""
+    """The words of a text without case and accents; of Chinese and the like each two letters."""
     bare = unicodedata.normalize("NFKD", text[:MOST_LETTERS]).casefold()
     plain = unicodedata.normalize("NFC", "".join(c for c in bare if not unicodedata.combining(c)))
     found: set[str] = set()

@@ -74,7 +74,9 @@ class Assigning:
         if not found:
             return None
         reason = f"taken from {name}: {agent.load} of {agent.capacity} cases"
-        return await self._give(tx, found[0], agent_id, Mode.PULL, agent_id, reason, now)
+        return await self._give(
+            tx, found[0], agent_id, Mode.PULL, actor=agent_id, reason=reason, now=now
+        )
 
     async def assign(
         self,
@@ -98,10 +100,14 @@ class Assigning:
                 message = f"Nobody can have the case now: {choice.reason}."
                 raise NoneFreeError(message, details={"reason": choice.reason})
             told = f"{reason}; {choice.reason}" if reason else choice.reason
-            return await self._give(tx, case, choice.agent, Mode.PUSH, actor, told, now)
+            return await self._give(
+                tx, case, choice.agent, Mode.PUSH, actor=actor, reason=told, now=now
+            )
         if agent_id:
             await require_agent(tx, workspace, agent_id)
-        return await self._give(tx, case, agent_id, Mode.MANUAL, actor, reason, now)
+        return await self._give(
+            tx, case, agent_id, Mode.MANUAL, actor=actor, reason=reason, now=now
+        )
 
     async def _choice(self, tx: AsyncConnection, case: Complaint) -> Choice:
         desk = await desk_store.desk(tx, case.workspace)
@@ -117,6 +123,7 @@ class Assigning:
         case: Complaint,
         agent_id: str,
         mode: Mode,
+        *,
         actor: str,
         reason: str,
         now: datetime,
@@ -133,10 +140,11 @@ class Assigning:
 
     async def pushed(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """Let these queues give what waits in them to who can have it."""
-        again = []
-        for row in rows:
-            if await self._push(tx, row.workspace, row.key, now):
-                again.append(NewDue(row.workspace, PUSH, row.key, now + AGAIN))
+        again = [
+            NewDue(row.workspace, PUSH, row.key, now + AGAIN)
+            for row in rows
+            if await self._push(tx, row.workspace, row.key, now)
+        ]
         await self._due.schedule(tx, again, sooner=True)
 
     async def _push(self, tx: AsyncConnection, workspace: str, name: str, now: datetime) -> bool:
@@ -167,7 +175,9 @@ class Assigning:
                     passed.append(case.case_id)
                     continue
                 told = f"pushed by {name}: {choice.reason}"
-                await self._give(tx, case, choice.agent, Mode.PUSH, f"queue {name}", told, now)
+                await self._give(
+                    tx, case, choice.agent, Mode.PUSH, actor=f"queue {name}", reason=told, now=now
+                )
                 had = agents[choice.agent]
                 agents[choice.agent] = replace(had, load=had.load + 1, assigned_at=now)
             if len(cases) < PAGE:
@@ -200,7 +210,9 @@ class Assigning:
         for case in cases:
             if case.case.state is not State.CLOSED:
                 reason = f"{agent_id} is away since {agent.away_since:%Y-%m-%d %H:%M} UTC"
-                await self._give(tx, case, "", Mode.PUSH, f"queue {name}", reason, now)
+                await self._give(
+                    tx, case, "", Mode.PUSH, actor=f"queue {name}", reason=reason, now=now
+                )
         return now + AGAIN if await inbox.owned(tx, workspace, name, agent_id, 1) else None
 
 
@@ -220,4 +232,3 @@ async def _queue(tx: AsyncConnection, workspace: str, name: str) -> tuple[Desk, 
         message = f"There is no queue {name!r} in this workspace."
         raise NotFoundError(message, details={"name": name})
     return desk, queue
-

@@ -29,9 +29,10 @@ class By:
 
 
 async def declare(
-    tx: AsyncConnection, workspace: str, kind: Kind, name: str, document: Document, by: By
+    tx: AsyncConnection, workspace: str, named: tuple[Kind, str], document: Document, by: By
 ) -> tuple[Rule, str | None]:
     """Let it hold from now on; for a queue the id of the job by which open cases follow."""
+    kind, name = named
     await store.lock(tx, workspace)
     known = await store.find(tx, workspace, kind, name)
     version = known.version if known else 0

@@ -122,9 +122,7 @@ class Merging:
         for key, one in laps.items():
             if one.lap.outcome is None:
                 after = passed.look(case, one, by.now)
-                lap = replace(
-                    after.lap, ended_at=by.now, outcome=Outcome.DROPPED, paused=False
-                )
+                lap = replace(after.lap, ended_at=by.now, outcome=Outcome.DROPPED, paused=False)
                 laps[key] = replace(after, lap=lap)
                 passed.laps.append((place, laps[key]))
         state = replace(
@@ -156,9 +154,7 @@ class Merging:
         await store.add_step(tx, case, step)
         await self._publisher.tell(tx, own_events.case_step(case, by.now, again=again))
 
-    async def undo(
-        self, tx: AsyncConnection, workspace: str, case_id: UUID, by: By
-    ) -> Complaint:
+    async def undo(self, tx: AsyncConnection, workspace: str, case_id: UUID, by: By) -> Complaint:
         """Let a merged case be one of its own again, in its former state, its clocks as if it had
         never been closed. What has come since stays where it came.
         """

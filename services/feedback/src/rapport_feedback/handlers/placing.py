@@ -16,6 +16,7 @@ from rapport_feedback.store.due import DUE, PUSH
 JOBS = JobStore("feedback")
 PLACE = "place_cases"
 
+
 async def follow(
     tx: AsyncConnection,
     before: Complaint | None,

@@ -38,9 +38,7 @@ async def find(
     where = f"{_THERE} AND a.agent_id = :agent"
     if lock:
         # By itself: a load that is counted by the statement that waits is of before the wait.
-        await tx.execute(
-            text(f"SELECT FROM feedback.agent a WHERE {where} FOR UPDATE"), given
-        )
+        await tx.execute(text(f"SELECT FROM feedback.agent a WHERE {where} FOR UPDATE"), given)
     rows = await tx.execute(text(f"SELECT {_COLUMNS} FROM feedback.agent a WHERE {where}"), given)
     row = rows.first()
     return None if row is None else _agent(row)
@@ -144,9 +142,7 @@ async def archive(tx: AsyncConnection, workspace: str, agent_id: str, now: datet
     return done.rowcount == 1
 
 
-async def look_at(
-    tx: AsyncConnection, workspace: str, case_id: UUID, viewer: Viewer
-) -> None:
+async def look_at(tx: AsyncConnection, workspace: str, case_id: UUID, viewer: Viewer) -> None:
     """Somebody has a case open until then."""
     await tx.execute(
         text(

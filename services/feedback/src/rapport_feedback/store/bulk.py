@@ -53,9 +53,7 @@ async def page(
     return [Item(*row) for row in rows]
 
 
-async def judge(
-    tx: AsyncConnection, workspace: str, job_id: str, verdicts: Sequence[Item]
-) -> None:
+async def judge(tx: AsyncConnection, workspace: str, job_id: str, verdicts: Sequence[Item]) -> None:
     """Keep what has become of these."""
     rows: list[dict[str, Any]] = [
         {
@@ -74,3 +72,15 @@ async def judge(
         ),
         rows,
     )
+
+
+async def count(tx: AsyncConnection, workspace: str, job_id: str) -> int:
+    """How many cases a job has."""
+    found = await tx.scalar(
+        text(
+            "SELECT count(*) FROM feedback.case_bulk_item "
+            "WHERE workspace = :workspace AND job_id = :job_id"
+        ),
+        {"workspace": workspace, "job_id": job_id},
+    )
+    return int(found or 0)

@@ -25,7 +25,10 @@ _COLUMNS = "kind, name, version, CAST(document AS text) AS document, actor, reas
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A team, queue or view: who has declared it so, and why. None: it was taken away."""
+    """A team, queue or view: who has declared it so, and why. No document: it was taken away.
+
+    Without a time it comes with Rapport.
+    """
 
     kind: str
     name: str
@@ -33,7 +36,7 @@ class Rule:
     document: Document | None
     actor: str
     reason: str
-    changed_at: datetime
+    changed_at: datetime | None
 
 
 async def lock(tx: AsyncConnection, workspace: str) -> None:

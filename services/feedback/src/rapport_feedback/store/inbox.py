@@ -130,9 +130,7 @@ async def ids_of(
     """The ids of a view's cases, so many at most, by number."""
     where, given = _where(asked, now)
     rows = await tx.execute(
-        text(
-            f"SELECT case_id FROM feedback.complaint WHERE {where} ORDER BY number LIMIT :limit"
-        ),
+        text(f"SELECT case_id FROM feedback.complaint WHERE {where} ORDER BY number LIMIT :limit"),
         {**given, "workspace": workspace, "limit": limit},
     )
     return list(rows.scalars())

@@ -55,7 +55,10 @@ async def add(tx: AsyncConnection, workspace: str, one: Merge) -> None:
         text(
             "INSERT INTO feedback.case_merge (workspace, case_id, step, into_id, from_state, "
             "closed_at, actor, at) VALUES (:workspace, :case_id, :step, :into_id, :from_state, "
-            ":closed_at, :actor, :at)"
+            ":closed_at, :actor, :at) ON CONFLICT (workspace, case_id, step) DO UPDATE SET "
+            # One that was closed before, merged and undone has made no step since.
+            "into_id = excluded.into_id, actor = excluded.actor, at = excluded.at, "
+            "undone_step = NULL, undone_at = NULL"
         ),
         {
             "workspace": workspace,
@@ -82,7 +85,7 @@ async def newest(tx: AsyncConnection, workspace: str, case_id: UUID) -> Merge | 
         {"workspace": workspace, "case_id": case_id},
     )
     row = rows.first()
-    return None if row is None else Merge(*row[:3], State(row.from_state), *row[4:])
+    return None if row is None else Merge(**{**row._asdict(), "from_state": State(row.from_state)})
 
 
 async def undo(
@@ -105,9 +108,7 @@ async def undo(
     await _go_on(tx, workspace, one.case_id, None)
 
 
-async def _go_on(
-    tx: AsyncConnection, workspace: str, case_id: UUID, heir_id: UUID | None
-) -> None:
+async def _go_on(tx: AsyncConnection, workspace: str, case_id: UUID, heir_id: UUID | None) -> None:
     await tx.execute(
         text(
             f"{_UNDER} UPDATE feedback.complaint SET heir_id = CASE WHEN case_id = :case_id "

@@ -1,4 +1,4 @@
-"""Who works on cases, and by which rules: agents, teams, queues, views, and what they do at once."""
+"""Who works on cases and by which rules: agents, teams, queues, views; links, duplicates."""
 
 from sqlalchemy import (
     JSON,
