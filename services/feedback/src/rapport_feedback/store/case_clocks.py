@@ -176,3 +176,19 @@ async def count_open(tx: AsyncConnection, workspace: str) -> int:
         {"workspace": workspace},
     )
     return int(found or 0)
+
+
+async def unwound(tx: AsyncConnection, cases: Sequence[tuple[str, UUID]]) -> list[tuple[str, UUID]]:
+    """Those of these open cases (workspace, id) that have no clock, neither running nor ended."""
+    if not cases:
+        return []
+    rows = await tx.execute(
+        text(
+            "SELECT c.workspace, c.case_id FROM feedback.complaint c WHERE (workspace, case_id) IN "
+            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:cases AS uuid[]))) "
+            "AND state <> 'closed' AND NOT EXISTS (SELECT FROM feedback.case_clock k "
+            "WHERE k.workspace = c.workspace AND k.case_id = c.case_id)"
+        ),
+        {"workspaces": [one[0] for one in cases], "cases": [one[1] for one in cases]},
+    )
+    return [(row.workspace, row.case_id) for row in rows]

@@ -48,10 +48,10 @@ async def search(
     )
     rows = await tx.execute(
         text(
-            f"WITH hit AS MATERIALIZED ({found}), some AS (SELECT case_id, "
+            f"WITH hit AS MATERIALIZED ({found}), grouped AS (SELECT case_id, "
             "array_agg(DISTINCT place) AS places FROM hit GROUP BY case_id) "
             f"SELECT {', '.join(f'c.{one}' for one in COLUMNS.split(', '))}, places "
-            "FROM some s JOIN feedback.complaint c ON c.workspace = :workspace "
+            "FROM grouped s JOIN feedback.complaint c ON c.workspace = :workspace "
             "AND c.case_id = s.case_id WHERE CAST(:before AS bigint) IS NULL "
             "OR c.number < :before ORDER BY c.number DESC LIMIT :limit"
         ),

@@ -108,7 +108,7 @@ async def count(tx: AsyncConnection, workspace: str, asked: Asked, now: datetime
     found = await tx.scalar(
         text(
             f"SELECT count(*) FROM (SELECT FROM feedback.complaint WHERE {where} "
-            f"LIMIT {COUNTED + 1}) AS some"
+            f"LIMIT {COUNTED + 1}) AS counted"
         ),
         {**given, "workspace": workspace},
     )
