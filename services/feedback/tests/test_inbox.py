@@ -301,8 +301,8 @@ async def test_views_are_read_by_their_indexes(service: Service) -> None:
         many=MANY,
     )
     async with service.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("ANALYZE feedback.complaint"))
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await alone.execute(text("ANALYZE feedback.complaint"))
     now = clock.now()
     for name, view in SHIPPED.items():
         asked = case_views.asked(view, "ann", Desk())

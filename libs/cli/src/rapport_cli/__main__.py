@@ -16,8 +16,9 @@ from rapport_cli import (
     brand,
     broadcasts,
     campaigns,
+    case_desk,
     case_rules,
-    cases,
+    case_work,
     catalogue,
     computed,
     consent_rules,
@@ -142,7 +143,11 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
-app.add_typer(cases.app, name="case")
+app.add_typer(case_work.app, name="case")  # with the commands of `cases`
+app.add_typer(case_desk.agents, name="agent")
+app.add_typer(case_desk.teams, name="team")
+app.add_typer(case_desk.queues, name="queue")
+app.add_typer(case_desk.views, name="case-view")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
 app.add_typer(mails.app, name="mail")
