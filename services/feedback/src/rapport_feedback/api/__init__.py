@@ -14,7 +14,7 @@ from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.case_work import assign_routes, bulk_routes, live_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.desk import agent_routes, queue_routes, team_routes
-from rapport_feedback.api.inbox import inbox_routes, presence_routes, view_routes
+from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_routes, view_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
@@ -42,6 +42,7 @@ def work_routes(engine: AsyncEngine, cases: Cases, merging: Merging) -> list[API
     assigning = Assigning(cases)
     return [
         inbox_routes(engine),
+        search_routes(engine),
         bulk_routes(engine),
         live_routes(engine),
         view_routes(engine),

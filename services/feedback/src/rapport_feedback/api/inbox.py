@@ -121,7 +121,7 @@ async def _asked(tx: AsyncConnection, workspace: str, name: str, agent: str) -> 
 
 
 def inbox_routes(engine: AsyncEngine) -> APIRouter:
-    """/v1/inbox, and words in cases"""
+    """/v1/inbox"""
     router = Router(tags=["inbox"])
 
     @router.get("/v1/inbox", response_model=Listed[InboxCase])
@@ -142,6 +142,13 @@ def inbox_routes(engine: AsyncEngine) -> APIRouter:
             return InboxCase(**CaseView.of(one, now).model_dump(), viewers=viewers)
 
         return page.answer(found, key=lambda one: _key(one, asked.sort), show=show)
+
+    return router
+
+
+def search_routes(engine: AsyncEngine) -> APIRouter:
+    """Words in cases"""
+    router = Router(tags=["inbox"])
 
     @router.get("/v1/cases/search", response_model=Listed[FoundCase])
     async def search(

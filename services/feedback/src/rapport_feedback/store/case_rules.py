@@ -31,9 +31,9 @@ _NEXT = (
 _NEWEST = (
     f"WITH RECURSIVE held AS (({_NEXT.format(behind='')}) UNION ALL SELECT n.* FROM held h "
     f"CROSS JOIN LATERAL ({_NEXT.format(behind='AND (r.kind, r.name) < (h.kind, h.name) ')}) AS n) "
-    "SELECT v.kind, v.name, v.version, CAST(v.document AS text) AS document, v.actor, v.reason, "
-    "v.created_at FROM held "
-    "JOIN feedback.case_rules v USING (workspace, kind, name, version)"
+    "SELECT v.* FROM held h CROSS JOIN LATERAL ("
+    f"SELECT {_COLUMNS} FROM feedback.case_rules r WHERE r.workspace = :workspace "
+    "AND r.kind = h.kind AND r.name = h.name AND r.version = h.version LIMIT 1) AS v"
 )
 
 
