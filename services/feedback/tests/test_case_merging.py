@@ -72,6 +72,10 @@ async def test_what_may_be_the_same_is_proposed(service: Service) -> None:
     assert (found[0]["same_person"], found[0]["same_order"]) == (True, False)
     assert found[0]["words"] > 0.5
     assert found[1]["same_order"] is True
+    alone = await opened(service, user_id=None, email="zoe@example.com")
+    twice = await opened(service, user_id=None, email="zoe@example.com", order_id="4711")
+    found = (await service.client.get(f"/v1/cases/{alone['id']}/duplicates")).json()["items"]
+    assert [one["id"] for one in found] == [twice["id"]]
 
 
 async def test_a_merged_case_ends_without_a_breach_and_goes_on_as_the_other(

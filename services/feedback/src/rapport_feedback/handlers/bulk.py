@@ -47,7 +47,8 @@ def change_of(spec: Mapping[str, Any]) -> Change:
     if "severity" in fields:
         fields["severity"] = Severity(fields["severity"])
     state = None if spec["state"] is None else State(spec["state"])
-    return Change(fields, spec["owner"], state, spec["note"], spec["reason"])
+    # Words of it may have been taken out, because they were of somebody who is forgotten.
+    return Change(fields, spec["owner"], state, spec.get("note", ""), spec.get("reason", ""))
 
 
 async def ask(

@@ -152,7 +152,8 @@ async def compared(
     }
     used = {name: value for name, value in given.items() if f":{name}" in union}
     rows = await tx.execute(
-        text(f"{union} ORDER BY number DESC LIMIT :limit"), used | {"limit": MOST_COMPARED}
+        text(f"SELECT * FROM ({union}) AS near ORDER BY number DESC LIMIT :limit"),
+        used | {"limit": MOST_COMPARED},
     )
     found = [complaint_of(row) for row in rows.mappings()]
     return [other for other in found if other.case_id != one.case_id and other.heir_id is None]
