@@ -46,7 +46,7 @@ async def agent(service: Service, who: str, **told: Any) -> None:
 
 
 async def queue(service: Service, name: str, **told: Any) -> None:
-    await put(service, f"/v1/queues/{name}", version=0, reason="first", **told)
+    await put(service, f"/v1/queues/{name}", **{"version": 0, "reason": "first", **told})
 
 
 async def opened(service: Service, **told: Any) -> dict[str, Any]:
@@ -199,7 +199,10 @@ async def test_cases_come_back_from_who_is_away_and_go_to_who_comes(
     await here(service, "ann", present=False)
     await run(service, cases, clock.now() + 29 * MINUTE)
     assert await owner(service, case) == "ann"
+    await queue(service, "all", mode="push", return_minutes=90, version=1)
     await run(service, cases, clock.now() + 31 * MINUTE)
+    assert await owner(service, case) == "ann", "the queue waits for longer by now"
+    await run(service, cases, clock.now() + 91 * MINUTE)
     back = await shown(service, case)
     assert (back["owner"], back["entries"][-1]["note"][:16]) == ("", "ann is away sinc")
     await agent(service, "bob")

@@ -201,7 +201,7 @@ class Assigning:
         desk = await desk_store.desk(tx, workspace)
         queue, agent = desk.queues.get(name), await store.find(tx, workspace, agent_id)
         minutes = queue.return_minutes if queue is not None else None
-        if minutes is None or agent is None or agent.present or agent.away_since is None:
+        if minutes is None or agent is None or agent.away_since is None:
             return None
         at = agent.away_since + timedelta(minutes=minutes)
         if at > now:
