@@ -17,6 +17,7 @@ from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.placing import JOBS, PLACE
 from rapport_feedback.handlers.placing_anew import PlacingAnew
+from rapport_feedback.store import cases as case_store
 from rapport_feedback.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -186,6 +187,26 @@ async def test_a_queue_pushes_by_load_and_when_somebody_has_room(
         assert told.status_code == 200
     await run(service, cases)
     assert await owner(service, four[3]) == "ann", "she has room again"
+
+
+async def test_what_is_in_others_hands_is_pushed_a_little_later(
+    service: Service, cases: Cases
+) -> None:
+    """A note is being written at it, just when it is its turn."""
+    await queue(service, "all", mode="push")
+    await agent(service, "ann", languages=["en"])
+    held, other = await opened(service), await opened(service, language="de")
+    async with service.engine.begin() as tx:
+        await case_store.case(tx, service.workspace, held["id"], lock=True)
+        await run(service, cases)
+    assert await owner(service, held) == ""
+    await run(service, cases, clock.now() + MINUTE)
+    assert await owner(service, held) == "ann"
+    assert await owner(service, other) == "", "nobody speaks it"
+    due = await service.rows(
+        "SELECT kind FROM feedback.due WHERE workspace = :ws AND kind = 'case_push'"
+    )
+    assert due == [], "and it is not tried again and again"
 
 
 async def test_cases_come_back_from_who_is_away_and_go_to_who_comes(

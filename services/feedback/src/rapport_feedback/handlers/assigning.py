@@ -28,7 +28,9 @@ from rapport_feedback.store import inbox
 from rapport_feedback.store.due import AWAY, DUE, PUSH
 
 ASSIGNED = "assigned"
-PAGE, MOST_PAGES = 50, 10
+AT_ONCE = 20
+"""So many cases are given, or given back, in a transaction: who opens one in the queue waits."""
+
 AGAIN = timedelta(seconds=1)
 
 
@@ -68,7 +70,7 @@ class Assigning:
             workspace,
             name,
             order=queue.urgency,
-            languages=sorted(agent.languages) or None,
+            languages=_spoken([agent]),
             limit=1,
         )
         if not found:
@@ -156,33 +158,28 @@ class Assigning:
         members = desk.members(queue)
         found, busy = await store.free(tx, workspace, members)
         agents = {one.id: one for one in found}
-        passed: list[UUID] = []
-        for _ in range(MOST_PAGES):
-            if all(obstacle(one, queue, members, "") for one in agents.values()):
+        for _ in range(AT_ONCE):
+            able = [one for one in found if not obstacle(agents[one.id], queue, members, "")]
+            if not able:
                 return busy
             cases = await inbox.most_urgent(
-                tx,
-                workspace,
-                name,
-                order=queue.urgency,
-                languages=None,
-                besides=passed,
-                limit=PAGE,
+                tx, workspace, name, order=queue.urgency, languages=_spoken(able), limit=1
             )
-            for case in cases:
-                choice = choose(agents.values(), queue, members, case.fields.language)
-                if choice.agent is None:
-                    passed.append(case.case_id)
-                    continue
-                told = f"pushed by {name}: {choice.reason}"
-                await self._give(
-                    tx, case, choice.agent, Mode.PUSH, actor=f"queue {name}", reason=told, now=now
-                )
-                had = agents[choice.agent]
-                agents[choice.agent] = replace(had, load=had.load + 1, assigned_at=now)
-            if len(cases) < PAGE:
-                return busy
-        return True
+            if not cases:
+                break
+            choice = choose(agents.values(), queue, members, cases[0].fields.language)
+            if choice.agent is None:
+                break
+            told = f"pushed by {name}: {choice.reason}"
+            await self._give(
+                tx, cases[0], choice.agent, Mode.PUSH, actor=f"queue {name}", reason=told, now=now
+            )
+            had = agents[choice.agent]
+            agents[choice.agent] = replace(had, load=had.load + 1, assigned_at=now)
+        able = [one for one in found if not obstacle(agents[one.id], queue, members, "")]
+        # What is in others' hands, because something is noted at it, waits for the next turn.
+        waits = bool(able) and await inbox.waits(tx, workspace, name, _spoken(able))
+        return busy or waits
 
     async def returned(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """Let cases of those who are still away be nobody's again."""
@@ -206,7 +203,7 @@ class Assigning:
         at = agent.away_since + timedelta(minutes=minutes)
         if at > now:
             return at
-        cases = await inbox.owned(tx, workspace, name, agent_id, PAGE)
+        cases = await inbox.owned(tx, workspace, name, agent_id, AT_ONCE)
         for case in cases:
             if case.case.state is not State.CLOSED:
                 reason = f"{agent_id} is away since {agent.away_since:%Y-%m-%d %H:%M} UTC"
@@ -223,6 +220,13 @@ async def require_agent(tx: AsyncConnection, workspace: str, agent_id: str) -> A
         message = f"{agent_id[:100]!r} is no agent of this workspace: PUT /v1/agents/{{id}} first."
         raise NotFoundError(message, details={"agent_id": agent_id})
     return found
+
+
+def _spoken(agents: Sequence[Agent]) -> list[str] | None:
+    """The languages that any of them speaks; None: all, since one of them is not asked for any."""
+    if not all(one.languages for one in agents):
+        return None
+    return sorted(frozenset[str]().union(*(one.languages for one in agents)))
 
 
 async def _queue(tx: AsyncConnection, workspace: str, name: str) -> tuple[Desk, QueueDocument]:

@@ -143,7 +143,6 @@ async def most_urgent(
     *,
     order: Sequence[Urgency],
     languages: Sequence[str] | None,
-    besides: Sequence[UUID] = (),
     limit: int,
 ) -> list[Complaint]:
     """The most urgent cases of a queue that are nobody's, and in nobody's hands: locked.
@@ -151,14 +150,8 @@ async def most_urgent(
     `languages`: only those in these, or whose language is not known.
     """
     by = ", ".join([*(_URGENCY[one] for one in order), "number"])
-    given: dict[str, Any] = {"workspace": workspace, "queue": queue, "limit": limit}
-    where = "workspace = :workspace AND queue = :queue AND state <> 'closed' AND owner = ''"
-    if languages is not None:
-        where += " AND (language = '' OR language = ANY(CAST(:languages AS text[])))"
-        given["languages"] = list(languages)
-    if besides:
-        where += " AND case_id <> ALL(CAST(:besides AS uuid[]))"
-        given["besides"] = list(besides)
+    where, given = _waiting(workspace, queue, languages)
+    given["limit"] = limit
     rows = await tx.execute(
         text(
             f"SELECT {COLUMNS} FROM feedback.complaint WHERE {where} ORDER BY {by} LIMIT :limit "
@@ -167,6 +160,28 @@ async def most_urgent(
         given,
     )
     return [complaint_of(row) for row in rows.mappings()]
+
+
+def _waiting(
+    workspace: str, queue: str, languages: Sequence[str] | None
+) -> tuple[str, dict[str, Any]]:
+    where = "workspace = :workspace AND queue = :queue AND state <> 'closed' AND owner = ''"
+    given: dict[str, Any] = {"workspace": workspace, "queue": queue}
+    if languages is not None:
+        where += " AND (language = '' OR language = ANY(CAST(:languages AS text[])))"
+        given["languages"] = list(languages)
+    return where, given
+
+
+async def waits(
+    tx: AsyncConnection, workspace: str, queue: str, languages: Sequence[str] | None
+) -> bool:
+    """Whether a case of a queue is nobody's, in whose hands it may be."""
+    where, given = _waiting(workspace, queue, languages)
+    found = await tx.scalar(
+        text(f"SELECT EXISTS (SELECT FROM feedback.complaint WHERE {where})"), given
+    )
+    return bool(found)
 
 
 async def owned(
