@@ -15,7 +15,7 @@ from rapport_common.routes import Router, add_routes
 from rapport_common.storable import unstorable
 from rapport_common.testing.credentials import authenticator, mint
 
-NUL, HALF, ENDLESS = "NUL", "half a surrogate pair", "not finite"
+NUL, HALF, ENDLESS = "NUL", "half a surrogate pair", "finite"
 BAD = [
     (b'{"a": "x\\u0000y"}', ("a",), NUL),
     (b'{"a": [1, {"b": "\\uD83D"}]}', ("a", 1, "b"), HALF),

@@ -38,7 +38,7 @@ def unstorable(body: bytes) -> Found | None:
         for name, inner in _inside(one):
             why = _why(name)
             if why is not None:
-                return place, f"a name in it: {why}"
+                return place, f"its names {why}"
             waiting.append(((*place, _short(name)), inner))
     return None
 
@@ -51,12 +51,12 @@ def _inside(value: Any) -> Iterable[tuple[str | int, Any]]:
 
 def _why(value: Any) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
-        return "no number of JSON: it is not finite"
+        return "must be a finite number"
     if isinstance(value, str):
         if "\0" in value:
-            return "the character NUL can't be kept"
+            return "must not contain the NUL character"
         if _HALF.search(value):
-            return "half a surrogate pair is no character"
+            return "must not contain half a surrogate pair, which is no character"
     return None
 
 
