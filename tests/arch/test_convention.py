@@ -66,6 +66,7 @@ ONE = {
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
 STREAMS = {
+    "/v1/cases/live": "server-sent events",
     "/v1/sources/{source}/live": "server-sent events",
     "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
     "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
@@ -92,6 +93,11 @@ KEYED = {
     "/v1/complaint-addresses": "address",
     "/v1/connectors": "name",
     "/v1/connector-library": "name",
+    "/v1/teams": "name",
+    "/v1/queues": "name",
+    "/v1/case-views": "name",
+    "/v1/cases/{case_id}/links": "kind and the other case",
+    "/v1/cases/bulk/{job_id}/verdicts": "place",
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
@@ -161,6 +167,9 @@ NAMED = {
     "/v1/case-causes/{name}": "cases name a cause",
     "/v1/goodwill-limits/{name}": "a limit is known by its name",
     "/v1/connectors/{name}": "its name is in its address",
+    "/v1/teams/{name}": "a team is known by its name",
+    "/v1/queues/{name}": "a queue is known by its name",
+    "/v1/case-views/{name}": "a view is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
     "/v1/products/{sku}": "events name a product by its sku",
     "/v1/recommendations/{slot}": "templates name a slot",
@@ -185,6 +194,11 @@ INSTANT = {
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
+    "/v1/agents/{agent}",
+    "/v1/teams/{name}",
+    "/v1/queues/{name}",
+    "/v1/case-views/{name}",
+    "/v1/cases/{case_id}/presence",
     "/v1/calendars/{name}",
     "/v1/case-policies/{name}",
     "/v1/answer-templates/{name}",

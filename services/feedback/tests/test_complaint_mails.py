@@ -128,6 +128,22 @@ async def test_an_answer_goes_to_its_thread_and_ends_the_wait(office: Office, wa
     assert [one["body"] for one in case["messages"]] == ["It came broken.", "Here you are"]
 
 
+async def test_a_merged_case_goes_on_as_its_heir(office: Office) -> None:
+    """For the customer of either."""
+    case = await office.waiting()
+    await office.comes(mail(sender="bob@example.com", own_id="<2@bob>", subject="Also broken"))
+    other = await office.case(2)
+    merged = await office.service.client.post(
+        f"/v1/cases/{other['id']}/merge", json={"into_id": case["id"]}
+    )
+    assert merged.status_code in {200, 201}, merged.text
+    answer = mail("It is", sender="bob@example.com", own_id="<3@bob>")
+    await office.comes(answer, office.word(other))
+    case = await office.case()
+    assert (case["state"], case["messages"][-1]["body"]) == ("investigating", "It is")
+    assert len(await office.cases()) == 2
+
+
 async def test_a_word_that_we_have_not_made_leads_nowhere(office: Office) -> None:
     case = await office.waiting()
     foreign = thread(KEY, "elsewhere", UUID(case["id"]))

@@ -16,11 +16,12 @@ from rapport_cli import (
     brand,
     broadcasts,
     campaigns,
+    case_desk,
     case_documents,
     case_intake,
     case_redress,
     case_rules,
-    cases,
+    case_work,
     catalogue,
     computed,
     consent_rules,
@@ -48,7 +49,6 @@ from rapport_cli import (
     offers,
     opt_ins,
     outbox,
-    outcome_webhooks,
     outcomes,
     parked,
     people_files,
@@ -135,7 +135,7 @@ messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
-app.add_typer(outcome_webhooks.app, name="outcome-webhook")
+app.add_typer(webhooks.outcomes, name="outcome-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")
@@ -145,7 +145,11 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
-app.add_typer(cases.app, name="case")
+app.add_typer(case_work.app, name="case")  # with the commands of `cases`
+app.add_typer(case_desk.agents, name="agent")
+app.add_typer(case_desk.teams, name="team")
+app.add_typer(case_desk.queues, name="queue")
+app.add_typer(case_desk.views, name="case-view")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
 app.add_typer(case_intake.forms, name="complaint-form")

@@ -1,6 +1,5 @@
 """The HTTP side of feedback: routes for staff and pages for customers."""
 
-import re
 from datetime import timedelta
 
 from fastapi import APIRouter
@@ -14,11 +13,15 @@ from rapport_feedback.api.answers import answer_routes
 from rapport_feedback.api.arrivals import address_routes, arrival_routes, complaint_form_routes
 from rapport_feedback.api.attachments import attachment_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
+from rapport_feedback.api.case_merging import link_routes, merge_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
+from rapport_feedback.api.case_work import assign_routes, bulk_routes, live_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.catalogue import catalogue_routes
 from rapport_feedback.api.complaint_pages import complaint_pages
 from rapport_feedback.api.connectors import Secrets, connector_routes, connector_use_routes
+from rapport_feedback.api.desk import agent_routes, queue_routes, team_routes
+from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_routes, view_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.redress import action_routes, redress_routes
 from rapport_feedback.api.survey_scores import score_routes
@@ -30,21 +33,39 @@ from rapport_feedback.api.surveys import (
 )
 from rapport_feedback.handlers.answering import Answering
 from rapport_feedback.handlers.arriving import Arriving
+from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.connecting import Connecting
+from rapport_feedback.handlers.merging import Merging
 from rapport_feedback.handlers.redress import Redress
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
 
-UPLOADS = re.compile(r"/v1/cases/[^/]+/attachments|/complain/[^/]+")
-"""Where a body may be as long as files are: it is written to the disk as it comes."""
-
 
 def cases_of(publisher: Publisher, settings: Settings) -> Cases:
     """The use cases of complaints, with the settings put in."""
     return Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+
+
+def work_routes(engine: AsyncEngine, cases: Cases, merging: Merging) -> list[APIRouter]:
+    """Those of the work on cases; such as /v1/cases/search come before those with an id."""
+    assigning = Assigning(cases)
+    return [
+        inbox_routes(engine),
+        search_routes(engine),
+        bulk_routes(engine),
+        live_routes(engine),
+        view_routes(engine),
+        presence_routes(engine, cases),
+        assign_routes(engine, assigning),
+        merge_routes(engine, merging),
+        link_routes(engine, merging),
+        agent_routes(engine),
+        team_routes(engine),
+        queue_routes(engine, assigning),
+    ]
 
 
 def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> list[APIRouter]:
@@ -61,6 +82,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
         case_routes(engine, cases),
+        *work_routes(engine, cases, Merging(cases, publisher)),
         one_case_routes(engine, cases),
         case_change_routes(engine, cases),
         calendar_routes(engine, cases.levels),

@@ -38,11 +38,11 @@ class Connecting:
         known = await store.made(tx, workspace, name, "case", said.id)
         if known is None:
             return await self._open(tx, workspace, connector, said, now), "opened"
-        place = (workspace, known)
+        [thread] = await arrivals.threads(tx, workspace, cases=[known])
+        place = (workspace, thread.case_id)
         complaint = await cases.get(tx, *place)
         if await store.made(tx, workspace, name, "message", said.message_id) is not None:
             return complaint, "again"
-        [thread] = await arrivals.threads(tx, workspace, cases=[known])
         if thread.messages >= MOST_MESSAGES:
             return complaint, "too_many"
         await _keep(tx, place, name, said, now)

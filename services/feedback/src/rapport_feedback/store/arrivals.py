@@ -250,37 +250,41 @@ async def threads(
     numbers: Sequence[int] = (),
     own_ids: Sequence[str] = (),
 ) -> list[Thread]:
-    """Cases by id, which are `signed`, by number, and by a mail that is theirs; each locked."""
-    rows = await tx.execute(
-        text(
-            "SELECT c.case_id, c.state, c.number, c.email, (SELECT a.email FROM "
-            "feedback.case_arrival a WHERE a.workspace = c.workspace AND a.case_id = c.case_id) "
-            "AS claimed, (SELECT count(*) FROM feedback.case_message m "
-            "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) AS messages "
-            "FROM feedback.complaint c WHERE c.workspace = :workspace AND ("
-            "c.case_id = ANY(CAST(:cases AS uuid[])) OR c.number = ANY(CAST(:numbers AS bigint[])) "
-            "OR c.case_id IN (SELECT l.case_id FROM feedback.case_mail l "
-            "WHERE l.workspace = :workspace AND l.own_id = ANY(CAST(:own_ids AS text[])))) "
-            "ORDER BY c.number DESC LIMIT 20 FOR UPDATE OF c"
-        ),
-        {
-            "workspace": workspace,
-            "cases": list(cases),
-            "numbers": list(numbers),
-            "own_ids": list(own_ids),
-        },
-    )
-    found = [
-        Thread(
-            row.case_id,
-            State(row.state),
-            frozenset(one for one in (row.email, row.claimed) if one),
-            row.case_id in cases,
-            int(row.messages),
+    """Cases by id, which are `signed`, by number, and by a mail that is theirs; each locked, the
+    signed ones first. One that was merged into another is that one, for its own customer, too.
+    """
+    where = {"workspace": workspace, "numbers": list(numbers), "own_ids": list(own_ids)}
+    rows = (await tx.execute(_THREADS, {**where, "cases": list(cases)})).all()
+    merged = {row.heir_id for row in rows if row.heir_id is not None}
+    nothing = {"numbers": [], "own_ids": []}
+    heirs = (await tx.execute(_THREADS, {**where, **nothing, "cases": list(merged)})).all()
+    goals = {row.case_id: row for row in (*rows, *heirs)}
+    found: dict[UUID, Thread] = {}
+    for row in rows:
+        goal = goals.get(row.heir_id or row.case_id, row)
+        names = (row.email, row.claimed, goal.email, goal.claimed)
+        before = found.get(goal.case_id)
+        found[goal.case_id] = Thread(
+            case_id=goal.case_id,
+            state=State(goal.state),
+            emails=frozenset(one for one in names if one) | (before.emails if before else set()),
+            signed=row.case_id in cases or (before is not None and before.signed),
+            messages=int(goal.messages),
         )
-        for row in rows
-    ]
-    return sorted(found, key=lambda one: not one.signed)
+    return sorted(found.values(), key=lambda one: not one.signed)
+
+
+_THREADS = text(
+    "SELECT c.case_id, c.heir_id, c.state, c.email, (SELECT a.email FROM feedback.case_arrival a "
+    "WHERE a.workspace = c.workspace AND a.case_id = c.case_id) AS claimed, "
+    "(SELECT count(*) FROM feedback.case_message m "
+    "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) AS messages "
+    "FROM feedback.complaint c WHERE c.workspace = :workspace AND ("
+    "c.case_id = ANY(CAST(:cases AS uuid[])) OR c.number = ANY(CAST(:numbers AS bigint[])) "
+    "OR c.case_id IN (SELECT l.case_id FROM feedback.case_mail l "
+    "WHERE l.workspace = :workspace AND l.own_id = ANY(CAST(:own_ids AS text[])))) "
+    "ORDER BY c.number DESC LIMIT 20 FOR UPDATE OF c"
+)
 
 
 async def add_mail(

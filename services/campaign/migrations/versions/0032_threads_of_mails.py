@@ -1,13 +1,13 @@
 """Where answers to transactional mails go, and which mails they go on with.
 
-Revision: 0031, follows 0030.
+Revision: 0032, follows 0031.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031"
-down_revision = "0030"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
