@@ -256,7 +256,7 @@ async def threads(
     where = {"workspace": workspace, "numbers": list(numbers), "own_ids": list(own_ids)}
     rows = (await tx.execute(_THREADS, {**where, "cases": list(cases)})).all()
     merged = {row.heir_id for row in rows if row.heir_id is not None}
-    nothing = {"numbers": [], "own_ids": []}
+    nothing: dict[str, list[str]] = {"numbers": [], "own_ids": []}
     heirs = (await tx.execute(_THREADS, {**where, **nothing, "cases": list(merged)})).all()
     goals = {row.case_id: row for row in (*rows, *heirs)}
     found: dict[UUID, Thread] = {}
