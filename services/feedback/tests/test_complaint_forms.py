@@ -210,7 +210,7 @@ async def test_what_was_typed_is_nowhere_in_what_is_told(
 
 
 class Fields(HTMLParser):
-    """What a form has: fields by their ids, the ids that labels are for, whether it asks anybody."""
+    """The fields of a form by their ids, the ids that labels are for, and what is fetched."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
