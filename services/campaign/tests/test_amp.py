@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rapport_campaign.domain.mail_parts import parts_of
 from rapport_campaign.render.amp import MAX_BYTES, amp_problems
 from rapport_campaign.render.mime import Letter, mail_bytes
+from rapport_common.mail.parts import parts_of
 
 RUNTIME = '<script async src="https://cdn.ampproject.org/v0.js"></script>'
 BOILERPLATE = "<style amp4email-boilerplate>body{visibility:hidden}</style>"
@@ -78,6 +78,11 @@ def test_a_part_by_the_rules_is_fine(part: str) -> None:
         (page(head="<script async src='https://evil.example/v0.js'></script>"), "runtime", 2),
         (page(head=COMPONENT.format("amp-list").replace(" async", "")), "async", 2),
         (page(head="<style>p{}</style>"), "amp-custom", 2),
+        (
+            page('\n<script type=\'application/json\'>{"n": "{{ profile.first_name }}"}</script>'),
+            "no JSON then",
+            4,
+        ),
         (page(head="<style amp-custom>p{}</style>" * 2), "one <style", 2),
         (page(head="<style amp-custom>p{position: fixed}</style>"), "fixed", 2),
         (page(head="<style amp-custom>@im/**/port x;</style>"), "@import", 2),

@@ -16,8 +16,12 @@ from rapport_cli import (
     brand,
     broadcasts,
     campaigns,
+    case_desk,
+    case_documents,
+    case_intake,
+    case_redress,
     case_rules,
-    cases,
+    case_work,
     catalogue,
     computed,
     consent_rules,
@@ -141,9 +145,27 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
-app.add_typer(cases.app, name="case")
+app.add_typer(case_work.app, name="case")  # with the commands of `cases`
+app.add_typer(case_desk.agents, name="agent")
+app.add_typer(case_desk.teams, name="team")
+app.add_typer(case_desk.queues, name="queue")
+app.add_typer(case_desk.views, name="case-view")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
+app.add_typer(case_intake.forms, name="complaint-form")
+app.add_typer(case_intake.addresses, name="complaint-address")
+app.add_typer(case_intake.origins, name="case-origin")
+app.add_typer(case_intake.files, name="case-file")
+app.add_typer(case_documents.templates, name="answer-template")
+app.add_typer(case_documents.macros, name="case-macro")
+app.add_typer(case_documents.reasons, name="case-reason")
+app.add_typer(case_documents.causes, name="case-cause")
+app.add_typer(case_documents.limits, name="goodwill-limit")
+app.add_typer(case_documents.connectors, name="connector")
+app.add_typer(case_redress.answers, name="case-answer")
+app.add_typer(case_redress.whys, name="case-why")
+app.add_typer(case_redress.goodwill, name="goodwill")
+app.add_typer(case_redress.actions, name="corrective-action")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")

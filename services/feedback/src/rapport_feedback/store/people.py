@@ -108,3 +108,20 @@ async def is_restricted(
         "values": [value for _kind, value in identifiers],
     }
     return bool(await tx.scalar(_IS_RESTRICTED, given))
+
+
+async def profile_of(
+    tx: AsyncConnection, workspace: str, identifiers: Sequence[Identifier]
+) -> str | None:
+    """The person who has the first of these identifiers that anybody has."""
+    for kind, value in identifiers:
+        found = await tx.scalar(
+            text(
+                "SELECT profile_id FROM feedback.identity WHERE workspace = :workspace "
+                "AND kind = :kind AND value = :value ORDER BY profile_id LIMIT 1"
+            ),
+            {"workspace": workspace, "kind": kind, "value": value},
+        )
+        if found is not None:
+            return str(found)
+    return None

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_feedback.store import intake_privacy
 from rapport_feedback.tables import SCHEMA
 
 ERASED = "erased"
@@ -74,6 +75,7 @@ _FORGET = (
     _DROP_MESSAGES,
     _END_LAPS,
     _STOP_CLOCKS,
+    *intake_privacy.FORGET,
 )
 
 
@@ -83,10 +85,12 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _answers(recogniser),
         _comments(recogniser),
         _invitations(recogniser),
+        *intake_privacy.intake_sweeps(recogniser, _FORGET),
         _cases(recogniser),
         _notes(recogniser),
         _entries(recogniser),
         _messages(recogniser),
+        _bulk_changes(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]
@@ -204,5 +208,20 @@ def _messages(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
         where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _bulk_changes(recogniser: Recogniser) -> Sweep:
+    """What was to be noted at many cases: it stands at each, and in the job."""
+    key = {"id": "text"}
+    return Read(
+        "feedback.job",
+        key,
+        ("spec->>'note'", "spec->>'reason'"),
+        recogniser,
+        changing("UPDATE feedback.job SET spec = spec - 'note' - 'reason'", key),
+        where="workspace = :workspace AND kind = 'change_cases' AND (spec ? 'note' "
+        f"OR spec ? 'reason') AND created_at < {BEFORE}",
         names=AND_AT,
     )
