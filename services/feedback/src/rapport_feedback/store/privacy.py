@@ -32,7 +32,7 @@ BLANK_ANSWER = (
 # It was sent, and counts; its link leads nowhere.
 _BLANK_INVITATION = (
     f"UPDATE feedback.invitation SET kind = '{ERASED}', value = CAST(invitation_id AS text), "
-    "user_id = NULL, email = NULL, anonymous_id = NULL, traits = '{}', "
+    "user_id = NULL, email = NULL, anonymous_id = NULL, traits = '{}', override_reason = NULL, "
     "expires_at = least(expires_at, clock_timestamp())"
 )
 _CLOSE = text(

@@ -15,9 +15,11 @@ from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
 # What a person is told, and by what the answer is counted, is as it was said last.
 _ADD = text(
     "INSERT INTO feedback.invitation AS i (workspace, invitation_id, survey_id, wave, "
-    "kind, value, user_id, email, anonymous_id, created_at, expires_at, context, traits) "
+    "kind, value, user_id, email, anonymous_id, created_at, expires_at, context, traits, "
+    "override_by, override_reason) "
     "VALUES (:workspace, :new_id, :survey_id, :wave, :kind, :value, :user_id, :email, "
-    ":anonymous_id, :at, :until, CAST(:context AS jsonb), CAST(:traits AS jsonb)) "
+    ":anonymous_id, :at, :until, CAST(:context AS jsonb), CAST(:traits AS jsonb), "
+    ":override_by, :override_reason) "
     "ON CONFLICT (workspace, survey_id, wave, kind, value) "
     "DO UPDATE SET expires_at = greatest(i.expires_at, excluded.expires_at), "
     "context = i.context || excluded.context, traits = i.traits || excluded.traits "
@@ -35,10 +37,12 @@ async def invite(
     until: datetime,
     context: Mapping[str, str] | None = None,
     traits: Mapping[str, str] | None = None,
+    overridden: tuple[str, str] | None = None,
 ) -> tuple[UUID, bool]:
     """The invitation of a person to the survey's wave, and whether it is a new one.
 
-    Who was invited before keeps the same link, which then lasts until `until`.
+    Who was invited before keeps the same link, which then lasts until `until`. `overridden`: by
+    whom and why the contact policy was not heeded.
     """
     kind, value = contact.strongest
     who = {
@@ -49,7 +53,26 @@ async def invite(
         "anonymous_id": contact.anonymous_id,
     }
     told = {"context": json.dumps(context or {}), "traits": json.dumps(traits or {})}
-    return await _add(tx, survey, new_id, {**who, **told, "at": at, "until": until})
+    return await _add(tx, survey, new_id, {**who, **told, "at": at, "until": until}, overridden)
+
+
+async def is_invited(tx: AsyncConnection, survey: Survey, contact: Contact) -> bool:
+    """Whether a person has a link to the survey's wave under this very name."""
+    kind, value = contact.strongest
+    found = await tx.scalar(
+        text(
+            "SELECT EXISTS (SELECT FROM feedback.invitation WHERE workspace = :workspace "
+            "AND survey_id = :survey_id AND wave = :wave AND kind = :kind AND value = :value)"
+        ),
+        {
+            "workspace": survey.workspace,
+            "survey_id": survey.survey_id,
+            "wave": survey.wave,
+            "kind": kind,
+            "value": value,
+        },
+    )
+    return bool(found)
 
 
 async def open_link(
@@ -69,8 +92,14 @@ async def open_link(
 
 
 async def _add(
-    tx: AsyncConnection, survey: Survey, new_id: UUID, values: Mapping[str, object]
+    tx: AsyncConnection,
+    survey: Survey,
+    new_id: UUID,
+    values: Mapping[str, object],
+    overridden: tuple[str, str] | None = None,
 ) -> tuple[UUID, bool]:
+    by, why = overridden or (None, None)
+    values = {**values, "override_by": by, "override_reason": why}
     of = {"workspace": survey.workspace, "survey_id": survey.survey_id, "wave": survey.wave}
     invitation_id: UUID = (await tx.execute(_ADD, {**of, **values, "new_id": new_id})).scalar_one()
     return invitation_id, invitation_id == new_id
