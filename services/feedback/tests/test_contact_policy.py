@@ -1,4 +1,4 @@
-"""How often people are asked: two clocks, a date on which each opens, and no way around by races."""
+"""How often people are asked: two clocks, a day on which each opens, and no way around."""
 
 from __future__ import annotations
 

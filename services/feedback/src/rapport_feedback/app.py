@@ -9,7 +9,7 @@ from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_feedback.api import cases_of, routers
+from rapport_feedback.api import askers_of, cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import subscriptions
 from rapport_feedback.handlers.deadlines import Deadlines
@@ -38,7 +38,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     replies = Replies(cases_of(publisher, settings)) if settings.reply_cases else None
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
-    process.due(Deadlines(publisher).kinds)
+    process.due({**Deadlines(publisher).kinds, **askers_of(settings).kinds})
     rewinding = Rewinding(process.engine, publisher, settings.service_levels())
     process.jobs(JOBS, {REWIND: rewinding.work}, read="feedback:read", write="feedback:write")
     process.retain(retentions(), CLASSES)

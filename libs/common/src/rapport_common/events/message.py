@@ -1,6 +1,7 @@
 """The record on `message.requests`: one transactional message to one person."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -8,7 +9,12 @@ from rapport_common.events.envelope import empty_object
 
 
 class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Asks campaign for one message; `request_id` makes it at most one."""
+    """Asks campaign for one message; `request_id` makes it at most one.
+
+    `purpose`: a `survey` goes to nobody who has said no to surveys, and says how to; it may have
+    `unsubscribe_url` in its texts. By another `channel` than e-mail `text` is said, and the person
+    has to be reached at `to` by it still.
+    """
 
     workspace: str
     request_id: str
@@ -19,3 +25,5 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     text: str
     requested_at: datetime
     data: msgspec.Raw = msgspec.field(default_factory=empty_object)
+    purpose: Literal["service", "survey"] = "service"
+    channel: Literal["email", "sms"] = "email"

@@ -6,8 +6,10 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.brands import brand_routes
+from rapport_common.events.topics import MESSAGE_REQUESTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
+from rapport_feedback.api.askings import asking_change_routes, asking_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
@@ -20,6 +22,7 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.handlers.asking import Askers
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
@@ -30,6 +33,12 @@ from rapport_feedback.tables import SCHEMA
 def cases_of(publisher: Publisher, settings: Settings) -> Cases:
     """The use cases of complaints, with the settings put in."""
     return Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+
+
+def askers_of(settings: Settings) -> Askers:
+    """Who carries out standing orders, with the settings put in."""
+    requests = Publisher(SCHEMA, MESSAGE_REQUESTS)
+    return Askers(requests, key_bytes(settings.link_key), settings.link_base())
 
 
 def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> list[APIRouter]:
@@ -46,6 +55,8 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
         contact_policy_routes(engine, surveys),
+        asking_routes(engine),
+        asking_change_routes(engine),
         case_routes(engine, cases),
         one_case_routes(engine, cases),
         case_change_routes(engine, cases),

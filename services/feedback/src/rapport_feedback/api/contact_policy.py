@@ -51,7 +51,7 @@ class PolicyBody(Body):
     )
 
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "any_survey_days": 30,
     "this_survey_days": 90,
     "surveys": {

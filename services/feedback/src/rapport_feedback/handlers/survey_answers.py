@@ -24,8 +24,8 @@ from rapport_feedback.domain.survey_forms import Form, PageOf, Quota
 from rapport_feedback.domain.survey_paths import Walk, walk
 from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
 from rapport_feedback.pages import TOO_LONG
+from rapport_feedback.store import occasions, survey_links, survey_quotas
 from rapport_feedback.store import survey_answers as store
-from rapport_feedback.store import survey_links, survey_quotas
 from rapport_feedback.store import surveys as survey_store
 
 NEVER = timedelta(days=-1)
@@ -159,6 +159,8 @@ class SurveyAnswers:
         if after is not before:
             after = await self._within_quotas(tx, invitation, form, before, after)
             await store.save_response(tx, invitation, form, after)
+            if before is None and answer_id is None:
+                await occasions.answered(tx, invitation.workspace, invitation_id, now)
             await self._publisher.tell(tx, own_events.answered(form, invitation, after))
         view = self._view(invitation, form, version, after, now, key=posted.key)
         return replace(view, recorded=after is not before)
