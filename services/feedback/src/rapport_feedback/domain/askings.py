@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -44,7 +45,9 @@ class AskingDocument(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     delay_minutes: Annotated[int, Meta(ge=0, le=MAX_MINUTES)] = 0
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     daily_quota: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
-    channels: Annotated[list[Channel], Meta(min_length=1, max_length=2)] = ["email"]
+    channels: Annotated[list[Channel], Meta(min_length=1, max_length=2)] = field(
+        default_factory=lambda: ["email"]
+    )
     reminders: Annotated[list[Annotated[int, Meta(ge=1, le=365)]], Meta(max_length=3)] = []
     expires_days: Annotated[int, Meta(ge=1, le=365)] = 30
     when_closed: Literal["skip", "wait"] = "skip"
@@ -112,7 +115,7 @@ class Occasion:
     reason: str | None = None
     opens_at: datetime | None = None
     entry_id: str | None = None
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = made(default_factory=dict)
     invitation_id: UUID | None = None
     channel: str | None = None
     asked_at: datetime | None = None
