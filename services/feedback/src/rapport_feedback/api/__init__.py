@@ -14,6 +14,7 @@ from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.contact_policy import contact_policy_routes
+from rapport_feedback.api.follow_ups import follow_up_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
@@ -24,6 +25,7 @@ from rapport_feedback.api.surveys import (
 )
 from rapport_feedback.handlers.asking import Askers
 from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.follow_ups import FollowingUp
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
@@ -46,8 +48,8 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
     link_key = key_bytes(settings.link_key)
     surveys = Surveys(link_key=link_key, lifetime=timedelta(days=settings.invitation_days))
     grace = timedelta(minutes=settings.answer_grace_minutes)
-    answers = SurveyAnswers(publisher, link_key=link_key, grace=grace)
     cases = cases_of(publisher, settings)
+    answers = SurveyAnswers(publisher, FollowingUp(cases), link_key=link_key, grace=grace)
     return [
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),
@@ -55,6 +57,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
         contact_policy_routes(engine, surveys),
+        follow_up_routes(engine, surveys),
         asking_routes(engine),
         asking_change_routes(engine),
         case_routes(engine, cases),
