@@ -147,7 +147,7 @@ async def test_an_invitation_obeys_and_says_when(service: Service) -> None:
     told = refused.json()["details"]
     assert told["rule"] == "any_survey"
     assert datetime.fromisoformat(told["opens_at"]) - datetime.fromisoformat(
-        told["since"]
+        told["invited_at"]
     ) == timedelta(days=30)
     asked = await why(service, csat, email="ada@example.com")
     assert asked["allowed"] is False

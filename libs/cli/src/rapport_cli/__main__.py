@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 import rapport_keys
 from rapport_cli import (
+    askings,
     audiences,
     brand,
     broadcasts,
@@ -22,6 +23,7 @@ from rapport_cli import (
     computed,
     consent_rules,
     consents,
+    contact_policy,
     contact_rules,
     coupons,
     dead_letters,
@@ -142,6 +144,8 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
+app.add_typer(askings.app, name="asking")
+app.add_typer(contact_policy.app, name="contact-policy")
 app.add_typer(cases.app, name="case")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")

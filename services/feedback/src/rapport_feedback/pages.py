@@ -152,7 +152,7 @@ class Mail:
     text: str
 
 
-_LINK, _WAY_OUT = "https://link.invalid", "https://way-out.invalid"
+_link, _way_out = "https://link.invalid", "https://way-out.invalid"
 
 
 def invitation(
@@ -183,8 +183,8 @@ def invitation(
         "lead": lead,
         "scores": scores,
         "is_reminder": is_reminder,
-        "url": _LINK,
-        "way_out": _WAY_OUT,
+        "url": _link,
+        "way_out": _way_out,
     }
     told = language_of(wanted)
     page = SITE.render("survey_mail.html", told, brand, **values).html
@@ -200,7 +200,7 @@ def invitation(
 def _filled(told: str, brace: str) -> str:
     for mark in ("{", "%"):
         told = told.replace("{" + mark, brace + mark.replace("{", brace))
-    return told.replace(_LINK, "{{ data.url }}").replace(_WAY_OUT, "{{ unsubscribe_url }}")
+    return told.replace(_link, "{{ data.url }}").replace(_way_out, "{{ unsubscribe_url }}")
 
 
 def case_taken(

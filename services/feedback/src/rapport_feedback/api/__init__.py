@@ -13,7 +13,7 @@ from rapport_feedback.api.askings import asking_change_routes, asking_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
-from rapport_feedback.api.contact_policy import contact_policy_routes
+from rapport_feedback.api.contact_policy import contact_policy_routes, why_not_routes
 from rapport_feedback.api.follow_ups import follow_up_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
@@ -56,7 +56,8 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         form_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
-        contact_policy_routes(engine, surveys),
+        contact_policy_routes(engine),
+        why_not_routes(engine, surveys),
         follow_up_routes(engine, surveys),
         asking_routes(engine),
         asking_change_routes(engine),

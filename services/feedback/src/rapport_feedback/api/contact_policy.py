@@ -117,7 +117,7 @@ class WhyNot(BaseModel):
     """Whether a person may be invited to a survey now; if not, which rule is against it.
 
     `rule`: `archived`, `anonymous` (the survey), `restricted` (their data are only to be kept), or
-    a clock of the contact policy, which counts `since` an invitation and opens at `opens_at`.
+    a clock of the contact policy, which counts from `invited_at` and opens at `opens_at`.
     """
 
     model_config = ConfigDict(
@@ -126,7 +126,7 @@ class WhyNot(BaseModel):
                 {
                     "allowed": False,
                     "rule": "any_survey",
-                    "since": "2026-03-01T09:00:00Z",
+                    "invited_at": "2026-03-01T09:00:00Z",
                     "opens_at": "2026-03-31T09:00:00Z",
                 }
             ]
@@ -135,12 +135,12 @@ class WhyNot(BaseModel):
 
     allowed: bool
     rule: str | None = None
-    since: datetime | None = None
+    invited_at: datetime | None = None
     opens_at: datetime | None = None
 
 
-def contact_policy_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/contact-policy, and /v1/surveys/{survey_id}/why-not."""
+def contact_policy_routes(engine: AsyncEngine) -> APIRouter:
+    """/v1/contact-policy."""
     router = Router(prefix="/v1", tags=["contact policy"])
 
     @router.get("/contact-policy")
@@ -170,7 +170,14 @@ def contact_policy_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             )
         return page.answer(found, key=lambda one: [one.version], show=ShownContactPolicy.of)
 
-    @router.get("/surveys/{survey_id}/why-not")
+    return router
+
+
+def why_not_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
+    """/v1/surveys/{survey_id}/why-not."""
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
+
+    @router.get("/{survey_id}/why-not")
     async def why_not(
         survey_id: str,
         caller: Reader,
@@ -202,4 +209,4 @@ async def _why_not(
     found = await contact_policy.closed(tx, workspace, survey_id, persons[0], clock.now())
     if found is None:
         return WhyNot(allowed=True)
-    return WhyNot(allowed=False, rule=found.clock, since=found.since, opens_at=found.opens_at)
+    return WhyNot(allowed=False, rule=found.clock, invited_at=found.since, opens_at=found.opens_at)

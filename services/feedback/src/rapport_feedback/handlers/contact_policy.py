@@ -27,7 +27,7 @@ class TooSoonError(ConflictError):
         )
         details = {
             "rule": closed.clock,
-            "since": closed.since.isoformat(),
+            "invited_at": closed.since.isoformat(),
             "opens_at": closed.opens_at.isoformat(),
         }
         super().__init__(message, details=details)
