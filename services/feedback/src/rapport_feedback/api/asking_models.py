@@ -34,11 +34,6 @@ _EXAMPLE: dict[str, Any] = {
     "reminders": [3],
     "expires_days": 14,
 }
-_WHOLE: dict[str, Any] = {
-    **{"segment_id": None, "include_existing": False, "repeat_days": None},
-    **{"allow_old_events": False, "when_closed": "skip", "subject": None, "intro": None},
-    **_EXAMPLE,
-}
 _ID = "0190a5c0-0000-7000-8000-000000000001"
 
 
@@ -118,23 +113,6 @@ class AskingChange(Body):
 
 class AskingView(BaseModel):
     """A standing order as staff see it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0190a5c0-0000-7000-8000-000000000002",
-                    "survey_id": _ID,
-                    "name": "After delivery",
-                    "order": _WHOLE,
-                    "actor": "ann",
-                    "created_at": "2026-03-01T09:00:00Z",
-                    "changed_at": "2026-03-01T09:00:00Z",
-                    "archived_at": None,
-                }
-            ]
-        }
-    )
 
     id: UUID
     survey_id: UUID
