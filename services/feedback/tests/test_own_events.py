@@ -106,3 +106,24 @@ def test_a_line_of_history_says_who_and_from_where() -> None:
     assert (step.step, step.actor, step.at, step.note) == (3, "ann", NOON, "a refund")
     assert (step.from_state, step.to_state) == (State.RESPONSE_OFFERED, State.CLOSED)
     assert (step.acknowledge_due_at, step.due_at) == (case.acknowledge_due_at, case.due_at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "score", "group"),
+    [
+        (Kind.NPS, 0, "detractor"),
+        (Kind.NPS, 6, "detractor"),
+        (Kind.NPS, 7, "passive"),
+        (Kind.NPS, 8, "passive"),
+        (Kind.NPS, 9, "promoter"),
+        (Kind.CSAT, 5, None),
+    ],
+)
+def test_a_promoter_is_told_as_one_and_only_of_an_nps(
+    kind: Kind, score: int, group: str | None
+) -> None:
+    invitation = Invitation("acme", ONE, TWO, 1, ADA, NOON, kind, "Why?")
+    form = simple("Why?", kind)
+    event = own_events.answered(form, invitation, Response(ONE, {"score": score}, 1, NOON, NOON))
+    assert event is not None
+    assert msgspec.json.decode(event.properties).get("group") == group
