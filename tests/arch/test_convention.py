@@ -232,6 +232,7 @@ SAFE_AGAIN = {
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
     "/v1/surveys/{survey_id}/links": "a wave has one link for each context",
+    "/v1/surveys/{survey_id}/qr": "a wave has one link for each context",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.
 ERRORS = dict.fromkeys(("/2/httpapi", "/batch"), "AmplitudeProblem")

@@ -369,6 +369,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "survey invite": ["s", "--user-id", "u", "--context", "store=7", "--trait", "name=Ada"],
     "survey link": ["s", "--context", "store=7"],
     "survey list": [],
+    "survey qr": ["s", "poster.svg", "--context", "store=7"],
     "survey responses": ["s"],
     "survey score": ["s"],
     "survey set": ["s", "--name", "x"],

@@ -189,6 +189,22 @@ def link(
 
 
 @app.command()
+def qr(
+    ctx: typer.Context,
+    survey: SurveyId,
+    file: Annotated[Path, typer.Argument(help="Where to: an SVG, for print in any size.")],
+    *,
+    context: Context = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Write a QR code of the link for all to an anonymous survey, for a poster or receipt."""
+    body = {"context": dict(documents.named(one, "--context") for one in context or ())}
+    answer = show.session(ctx).api("feedback").post(f"{_path(survey)}/qr", body)
+    with whole_files.whole(file, as_json=as_json) as part:
+        part.write_text(answer.get("svg", ""))
+
+
+@app.command()
 def score(
     ctx: typer.Context,
     survey: SurveyId,

@@ -15,6 +15,7 @@ from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.contact_policy import contact_policy_routes, why_not_routes
 from rapport_feedback.api.follow_ups import follow_up_routes
+from rapport_feedback.api.posters import poster_routes, snippet_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
@@ -55,6 +56,8 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         survey_change_routes(engine, surveys),
         form_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
+        poster_routes(engine, surveys, settings.link_base()),
+        snippet_routes(),
         score_routes(engine, surveys),
         contact_policy_routes(engine),
         why_not_routes(engine, surveys),
