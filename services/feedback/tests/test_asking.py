@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -152,11 +152,11 @@ async def states(service: Service, asking_id: str) -> list[tuple[str, str | None
 
 
 def path_of(request: MessageRequest) -> str:
-    return urlsplit(msgspec.json.decode(request.data)["url"]).path
+    return urlsplit(str(msgspec.json.decode(request.data)["url"])).path
 
 
 @pytest.fixture
-def settings(settings_with: Any) -> Settings:
+def settings(settings_with: Callable[..., Settings]) -> Settings:
     return settings_with()
 
 

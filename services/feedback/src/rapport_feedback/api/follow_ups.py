@@ -19,7 +19,7 @@ from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.store import follow_ups as store
 from rapport_feedback.store.follow_ups import Version
 
-_RULES: list[dict[str, Any]] = [
+_RULES: Any = [
     {
         "id": "detractor",
         "if": {"answer": "score", "op": "lte", "value": 6},

@@ -46,6 +46,9 @@ from rapport_feedback.store.reaching import Reach
 from rapport_feedback.tables import SCHEMA
 
 PAGE = 200
+MOST_ASKINGS = 5
+"""So many are worked on in one transaction, since it holds people; the others follow at once."""
+
 NOT_YET = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=24)
 """So long somebody of whom nothing is told yet is waited for."""
@@ -103,7 +106,9 @@ class Askers:
     async def reached(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """A page of each asking's occasions; it is looked at again when the next one is due."""
         letters: list[Letter] = []
-        for row in sorted(rows, key=lambda one: (one.workspace, one.key)):
+        later = [NewDue(one.workspace, ASK, one.key, now) for one in rows[MOST_ASKINGS:]]
+        await self.due.schedule(tx, later)
+        for row in sorted(rows[:MOST_ASKINGS], key=lambda one: (one.workspace, one.key)):
             asking = await askings.get(tx, row.workspace, UUID(row.key), lock=True)
             if asking is None:
                 continue

@@ -17,7 +17,8 @@ _REACH = text(
     "SELECT v.workspace, v.profile_id, CAST(v.points AS jsonb) FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:profiles AS text[]), CAST(:told AS text[])) "
     "AS v(workspace, profile_id, points) ORDER BY 1, 2 "
-    "ON CONFLICT (workspace, profile_id) DO UPDATE SET points = excluded.points"
+    "ON CONFLICT (workspace, profile_id) DO UPDATE SET points = excluded.points "
+    "WHERE r.points IS DISTINCT FROM excluded.points"
 )
 _SPEAK = text(
     "INSERT INTO feedback.person_reach AS r (workspace, profile_id, language) "
