@@ -66,6 +66,7 @@ ONE = {
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
 STREAMS = {
+    "/v1/cases/live": "server-sent events",
     "/v1/sources/{source}/live": "server-sent events",
     "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
     "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
@@ -82,6 +83,11 @@ KEYED = {
     "/v1/case-policies": "name",
     "/v1/case-policies/{name}/history": "version",
     "/v1/case-policy-library": "name",
+    "/v1/teams": "name",
+    "/v1/queues": "name",
+    "/v1/case-views": "name",
+    "/v1/cases/{case_id}/links": "kind and the other case",
+    "/v1/cases/bulk/{job_id}/verdicts": "place",
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
@@ -147,6 +153,9 @@ NAMED = {
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
     "/v1/calendars/{name}": "a calendar is known by its name",
     "/v1/case-policies/{name}": "a policy is known by its name",
+    "/v1/teams/{name}": "a team is known by its name",
+    "/v1/queues/{name}": "a queue is known by its name",
+    "/v1/case-views/{name}": "a view is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
     "/v1/products/{sku}": "events name a product by its sku",
     "/v1/recommendations/{slot}": "templates name a slot",
@@ -171,6 +180,11 @@ INSTANT = {
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
+    "/v1/agents/{agent}",
+    "/v1/teams/{name}",
+    "/v1/queues/{name}",
+    "/v1/case-views/{name}",
+    "/v1/cases/{case_id}/presence",
     "/v1/calendars/{name}",
     "/v1/case-policies/{name}",
     "/v1/brand",

@@ -50,6 +50,10 @@ SHOWS = {
         *("ucs2", "sms", "settings.account_sid", "0.0795"),
         *("paused", "Reply STOP to get no more", "is removed."),
     ],
+    "case-work": [
+        *("is present.", "is ann's: Kettle broken", "Nobody else.", "Kettle broken"),
+        *("goes on as", "is acknowledged again.", "'s.", "changed", "is away."),
+    ],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "computed-traits": [
         *(

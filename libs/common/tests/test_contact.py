@@ -162,3 +162,14 @@ def test_a_contact_point_of_all_channels_is_an_address_or_a_number() -> None:
     )
     assert contact_point("all", "0170 12345678") is None
     assert contact_point("all", "Ada <ada@example.com>") is None
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ["+49 (0)030 12345678", "0049 0030 12345678", "+43 001 5123456", "+49 000030 12345678"],
+)
+def test_a_number_has_one_form_however_many_zeros_it_was_written_with(stated: str) -> None:
+    found = phone_number(stated)
+    assert found is None or phone_number(found) == found
+    if found is not None:
+        assert not found.removeprefix("+49").removeprefix("+43").startswith("0")

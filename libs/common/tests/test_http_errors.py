@@ -41,6 +41,11 @@ def things() -> Router:
     async def add(thing: dict[str, Any], _caller: Caller) -> None:
         raise InvalidRequestError(f"{next(iter(thing))}: is not known", details={"was": thing})
 
+    @router.delete("/v1/half")
+    async def half(_caller: Caller) -> None:
+        message = "\ud800: is not known"
+        raise InvalidRequestError(message, details={"was": {"\ud800": "\udfff"}})
+
     @router.delete("/v1/things/{name}")
     async def gone(name: str, _caller: Caller) -> str:
         return name
@@ -79,7 +84,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 async def test_half_a_surrogate_pair_is_named_as_well_as_it_can_be(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post("/v1/things", content=rb'{"\ud800": "\udfff"}')
+    answer = await client.delete("/v1/half")
     assert (answer.status_code, answer.json()["message"]) == (422, "?: is not known")
     assert answer.json()["details"] == {"was": {"?": "?"}}
 

@@ -78,6 +78,11 @@ def test_a_part_by_the_rules_is_fine(part: str) -> None:
         (page(head="<script async src='https://evil.example/v0.js'></script>"), "runtime", 2),
         (page(head=COMPONENT.format("amp-list").replace(" async", "")), "async", 2),
         (page(head="<style>p{}</style>"), "amp-custom", 2),
+        (
+            page('\n<script type=\'application/json\'>{"n": "{{ profile.first_name }}"}</script>'),
+            "no JSON then",
+            4,
+        ),
         (page(head="<style amp-custom>p{}</style>" * 2), "one <style", 2),
         (page(head="<style amp-custom>p{position: fixed}</style>"), "fixed", 2),
         (page(head="<style amp-custom>@im/**/port x;</style>"), "@import", 2),

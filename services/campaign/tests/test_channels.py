@@ -287,6 +287,28 @@ async def test_what_no_server_should_say(line: Line) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("status", [200, 401, 429, 503])
+async def test_what_nothing_can_be_made_of_ends_nobody(line: Line, status: int) -> None:
+    """A process sends for all: what one provider says must never raise."""
+    headers = {"retry-after": f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "location": "https://["}
+    body = b'{"sid": "a\\u0000b", "message": "c\\u0000d", "code": "e\\u0000f", "expires_in": 1'
+    for answer in (body + b"0" * 400 + b"}", body + b"}"):
+        outcome = await line.send(Mood(Answer(status, answer, headers)))
+        assert "\0" not in f"{outcome.reason}{outcome.provider_id}"
+        assert outcome.wait < 10**6
+
+
+@EVERY
+async def test_a_bug_of_ours_ends_one_message(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_parcel: Parcel) -> Outcome:
+        raise KeyError("sid")
+
+    monkeypatch.setattr(line.adapter, "_send", fails)
+    outcome = await line.adapter.send(line.parcel())
+    assert outcome.result == ("retry" if line.adapter.honours_keys else "uncertain")
+
+
+@EVERY
 async def test_nobody_is_followed_elsewhere(line: Line, http: Http) -> None:
     other = KINDS[line.vendor.name]()
     await other.start()

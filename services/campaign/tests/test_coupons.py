@@ -54,6 +54,14 @@ def test_a_file_is_read_line_by_line() -> None:
     assert [type(one) for one in found[1:-1]] == [Refused] * 3
 
 
+def test_a_line_that_nothing_can_be_made_of_spoils_no_other() -> None:
+    too_early = "0001-01-01T00:00:00+14:00"
+    assert isinstance(lines_of(f"code,expires_at\nA,{too_early}\nB,")[0], Refused)
+    deep = '{"code": ' + "[" * 100_000
+    found = lines_of(f'{deep}\n{{"code": "B"}}', "jsonl")
+    assert (type(found[0]), found[1]) == (Refused, Row("B"))
+
+
 def test_a_long_file_has_parts_whose_lines_go_on() -> None:
     codes = [f"C{number}" for number in range(PART_LINES + 2)]
     for form, content in (

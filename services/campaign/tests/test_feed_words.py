@@ -109,6 +109,8 @@ def test_what_is_not_there_has_no_address() -> None:
         (b"[" * 100_000, "deeper"),
         (b"[" * (MOST_DEPTH + 1) + b"]" * (MOST_DEPTH + 1), "deeper"),
         (b"[" + b"1," * MOST_VALUES + b"1]", "values"),
+        (b'{"a": ["b\\u0000"]}', "kept"),
+        (b'{"a\\u0000": 1}', "kept"),
         (b"\xff\xfe", "no JSON"),
     ],
 )

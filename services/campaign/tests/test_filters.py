@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_campaign.render.engine import Limited
+from rapport_campaign.render.saying import spoken
 from rapport_campaign.render.templates import TemplateError, problems, rendered
 
 DATA: dict[str, Any] = {
@@ -167,3 +168,17 @@ def test_no_filter_fails_on_data(name: str, value: Any, args: list[Any], html: b
     text = rendered(source, data, html=html)
     told = json.dumps(data, ensure_ascii=False)
     assert not [word for word in WORDS if word in text and word not in told]
+
+
+@pytest.mark.parametrize("depth", range(1, 40))
+def test_what_is_accepted_can_be_rendered_however_deep_it_is(depth: int) -> None:
+    source = "{% for one in (1..1) %}" * depth + "x" + "{% endfor %}" * depth
+    if problems(source, html=True):
+        assert depth > 30
+    else:
+        assert rendered(source, {}, html=True) == "x"
+
+
+def test_what_a_filter_makes_can_be_kept() -> None:
+    told = spoken('{"text": "a{{ \'%00\' | url_decode }}b", "type": "x"}', {})
+    assert told.parts == {"text": "ab", "type": "x"}

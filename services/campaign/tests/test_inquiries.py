@@ -21,6 +21,7 @@ from rapport_campaign.domain.inquiries import (
     AGAIN,
     AROUND,
     GRACE,
+    LONGEST,
     Finding,
     Question,
     Record,
@@ -233,6 +234,19 @@ async def test_while_it_is_away_it_is_left_alone_and_asked_later(
     await scenario.ledger.change("UPDATE campaign.provider_standing SET open_until = 0")
     assert await asking.later() == 1
     assert (await shown(scenario, path))["state"] == "sent"
+
+
+@pytest.mark.integration
+async def test_who_can_never_be_asked_is_asked_no_more_after_a_week(
+    scenario: Any, twilio: Twilio, asking: Asking
+) -> None:
+    path = await lost(scenario, twilio, Mood(drops=True))
+    await scenario.ledger.change("UPDATE campaign.provider_standing SET open_until = 1e12")
+    await asking.later(LONGEST - timedelta(hours=1))
+    assert await asking.open() == 1
+    await asking.later(timedelta(hours=2))
+    assert await asking.open() == 0
+    assert (await shown(scenario, path))["state"] == "uncertain"
 
 
 @pytest.mark.integration

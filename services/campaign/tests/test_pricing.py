@@ -80,6 +80,7 @@ def priced(
         (".5", "EUR", None),
         ("9" * 15, "EUR", None),
         ("", "EUR", None),
+        ("1.2345", "CLF", 12345),
     ],
 )
 def test_an_amount_has_the_digits_of_its_currency(

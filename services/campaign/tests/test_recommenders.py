@@ -212,6 +212,22 @@ async def test_all_slots_of_a_batch_are_asked_for_at_once(
 
 
 @integration
+async def test_who_shows_no_recommendation_does_not_wait_for_a_recommender(
+    scenario: Any, receiver: Receiver
+) -> None:
+    await scenario.started(html=HTML)
+    await scenario.started(name="plain", subject="Plain")
+    await scenario.topics.entered("p1")
+    receiver.open.clear()
+    turn = asyncio.create_task(scenario.turn(webhook_networks="127.0.0.0/8"))
+    await receiver.arrived.wait()
+    assert [one["Subject"] for one in scenario.mail_server.mails] == ["Plain"]
+    receiver.open.set()
+    assert await turn
+    assert len(scenario.mail_server.mails) == 2
+
+
+@integration
 async def test_a_recommender_is_a_workspaces_and_its_secret_is_told_once(
     scenario: Any, receiver: Receiver
 ) -> None:

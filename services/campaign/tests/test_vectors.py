@@ -1,6 +1,7 @@
 """What is signed and sealed is what the documents' examples say."""
 
 import base64
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from rapport_campaign.channels.contract import AccountError
 from rapport_campaign.channels.encryption import (
     Subscription,
     SubscriptionError,
+    point,
     sealed,
     subscription,
     unpadded,
@@ -105,6 +107,16 @@ def test_tencent_cloud_signs_as_in_its_documentation() -> None:
 def test_what_is_no_subscription_is_told(text: str) -> None:
     with pytest.raises(SubscriptionError):
         subscription(text)
+
+
+@pytest.mark.parametrize("endpoint", ["https://[", "https://[foo]/", "https://a\uff03b/"])
+def test_an_endpoint_that_is_no_address_is_told(endpoint: str) -> None:
+    told = {
+        "p256dh": unpadded(point(derive_private_key(1, SECP256R1()))),
+        "auth": unpadded(bytes(16)),
+    }
+    with pytest.raises(SubscriptionError):
+        subscription(json.dumps({"endpoint": endpoint, "keys": told}))
 
 
 def test_a_key_of_another_kind_is_told_without_being_shown() -> None:

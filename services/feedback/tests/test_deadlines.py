@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from services.feedback.tests.conftest import make_settings
 from sqlalchemy import text
 
 from rapport_common import clock
@@ -15,6 +16,7 @@ from rapport_common.due.worker import DueWorker
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_feedback.handlers.deadlines import Deadlines
+from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
 from rapport_feedback.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -164,3 +166,24 @@ async def test_who_is_being_moved_on_is_looked_at_a_moment_later(service: Servic
     assert await overdue(service) == []
     await run(service, now + timedelta(seconds=1))
     assert await overdue(service) == [("acknowledge", case["acknowledge_due_at"])]
+
+
+async def test_a_case_of_the_release_before_gets_its_clocks(service: Service) -> None:
+    """A process that knows no laps has opened it, and set its limits."""
+    case = await opened(service)
+    await service.change("DELETE FROM feedback.case_clock WHERE workspace = :ws")
+    await run(service, clock.now() + LATER)
+    assert await overdue(service) == [], "its limits are not known yet"
+    async with service.engine.begin() as tx:
+        [job] = await JOBS.latest(tx, service.workspace, kind=REWIND, limit=1)
+    levels = make_settings().service_levels()
+    publisher = Publisher("feedback", EVENTS, b"k" * 32)
+    async for _ in Rewinding(service.engine, publisher, levels).work(job):
+        pass
+    clocks = (await shown(service, case["id"]))["clocks"]
+    assert [(one["clock"], one["outcome"]) for one in clocks] == [
+        ("acknowledge", None),
+        ("resolve", None),
+    ]
+    await run(service, clock.now() + LATER)
+    assert [clock_ for clock_, _limit in await overdue(service)] == ["acknowledge"]

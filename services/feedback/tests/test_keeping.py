@@ -78,3 +78,43 @@ async def test_closed_cases_keep_their_number_and_open_ones_their_words(service:
     ]
     notes = await service.rows(NOTE, w=service.workspace)
     assert [one["note"] for one in notes] == ["settled with held", "settled with open"]
+
+
+async def test_what_was_written_later_goes_too_and_duplicates_with_their_heir(
+    service: Service,
+) -> None:
+    ids = []
+    for user in ("ada", "duplicate", "heir"):
+        complaint = {"user_id": user, "subject": "Torn", "body": f"Mine. {user}"}
+        ids.append((await service.client.post("/v1/cases", json=complaint)).json()["id"])
+    merge = {"into_id": ids[2], "reason": "one"}
+    told = await service.client.post(f"/v1/cases/{ids[1]}/merge", json=merge)
+    assert told.status_code == 200
+    await service.change(
+        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() WHERE workspace = :w "
+        "AND user_id = 'ada'",
+        w=service.workspace,
+    )
+    later = clock.now() + timedelta(days=1)
+    async with service.engine.begin() as tx:
+        assert await CASES.page(tx, service.workspace, later, None, 9) == (1, None)
+    note = {"kind": "note", "note": "ada called again"}
+    told = await service.client.post(f"/v1/cases/{ids[0]}/entries", json=note)
+    assert told.status_code == 200, "a note may be written at a closed case"
+    async with service.engine.begin() as tx:
+        early = clock.now() - timedelta(hours=1)
+        assert await CASES.count(tx, service.workspace, early) == 0
+        assert await CASES.count(tx, service.workspace, later) == 1
+        assert await CASES.page(tx, service.workspace, later, None, 9) == (1, None)
+        assert await CASES.count(tx, service.workspace, later) == 0, "it is not found for ever"
+    left = await service.rows(
+        "SELECT note FROM feedback.case_entry WHERE workspace = :w AND note <> '' ORDER BY note",
+        w=service.workspace,
+    )
+    assert [one["note"] for one in left] == ["one", "one"]
+    await service.change(
+        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() WHERE workspace = :w",
+        w=service.workspace,
+    )
+    async with service.engine.begin() as tx:
+        assert await CASES.page(tx, service.workspace, later, None, 9) == (2, None)

@@ -10,12 +10,14 @@ from uuid import uuid4
 import pytest
 from services.feedback.tests.conftest import make_settings
 from services.feedback.tests.test_deadlines import opened, run, shown, waiting
+from sqlalchemy import text
 
 from rapport_common import clock
 from rapport_common.events.topics import EVENTS
 from rapport_common.jobs.worker import Jobs
 from rapport_common.publisher import Publisher
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
+from rapport_feedback.store import case_rules
 
 if TYPE_CHECKING:
     from services.feedback.tests.conftest import Service
@@ -271,3 +273,35 @@ async def test_a_lap_that_ends_late_is_noted_though_nobody_had_looked(service: S
     assert (await told(service)).count("Case Overdue") == 1
     assert found["overdue_at"] is None
     assert clock.now() > datetime.fromisoformat(found["clocks"][0]["due_at"])
+
+
+async def test_a_step_reads_the_last_version_of_each_rule_only(service: Service) -> None:
+    """However often they were changed: versions are kept for ever."""
+    await put(service, "/v1/calendars/always", ALWAYS)
+    await put(service, "/v1/case-policies/urgent", URGENT)
+    await service.change(
+        "INSERT INTO feedback.case_rules SELECT workspace, kind, name, version + n, document, "
+        "actor, reason, created_at FROM feedback.case_rules, generate_series(1, 500) AS n "
+        "WHERE workspace = :ws"
+    )
+    async with service.engine.begin() as tx:
+        known = await case_rules.policies(tx, service.workspace, make_settings().service_levels())
+    assert {name: version for name, (version, _one) in known.policies.items()} == {"urgent": 501}
+    assert list(known.calendars) == ["always"]
+    async with service.engine.begin() as tx:
+        # Whatever the planner thinks of so small a table.
+        for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
+            await tx.execute(text(f"SET LOCAL {way} = off"))
+        explained = await tx.execute(
+            text(f"EXPLAIN (ANALYZE, FORMAT JSON) {case_rules._NEWEST}"),
+            {"workspace": service.workspace},
+        )
+        [root] = explained.scalar_one()
+    assert _read(root["Plan"]) < 20, root
+
+
+def _read(plan: dict[str, Any]) -> float:
+    """How many rows of tables a plan has read."""
+    ours = plan["Actual Rows"] * plan["Actual Loops"] if "Relation Name" in plan else 0.0
+    lost = plan.get("Rows Removed by Filter", 0) * plan["Actual Loops"]
+    return float(ours + lost + sum(map(_read, plan.get("Plans", ()))))

@@ -118,3 +118,24 @@ async def test_cases_are_closed_and_keep_their_number(service: Service) -> None:
 
 async def test_all_parts_of_what_is_told_can_be_read_page_by_page(service: Service) -> None:
     assert await tells_nothing(service.engine, parts(Recogniser(EVENT_KEY)))
+
+
+async def test_nothing_of_the_work_on_cases_speaks_of_them(service: Service) -> None:
+    """Not what search goes by, nor what was to be noted at many cases."""
+    ids = []
+    for who in (WHO, {"user_id": "ben-1"}):
+        body = {**who, "subject": "Late", "body": "I am Ada", "order_id": "ada-order"}
+        ids.append((await service.client.post("/v1/cases", json=body)).json()["id"])
+    note = {"kind": "note", "note": "Called ada@example.com"}
+    await service.client.post(f"/v1/cases/{ids[1]}/entries", json=note)
+    change = {"cases": [{"id": ids[1]}], "note": "of ada@example.com"}
+    assert (await service.client.post("/v1/cases/bulk", json=change)).status_code == 202
+    merge = await service.client.post(f"/v1/cases/{ids[0]}/merge", json={"into_id": ids[1]})
+    assert merge.status_code == 200
+    await forget(service)
+    for table in ("complaint", "case_entry", "case_event", "case_message", "job"):
+        assert "ada@example.com" not in str(await rows(service, table)), table
+    [gone] = [one for one in await rows(service, "complaint") if str(one["case_id"]) == ids[0]]
+    assert gone["words"] == f"'@{service.workspace}'"
+    back = await service.client.post(f"/v1/cases/{ids[0]}/unmerge", json={})
+    assert back.status_code == 409, "nobody is left whose case it would be"

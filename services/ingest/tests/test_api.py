@@ -12,6 +12,8 @@ from tests.support.waiting import HANG_SECONDS
 
 from rapport_common import bodies, clock
 from rapport_common.events.envelope import Event
+from rapport_ingest.domain.event import judge
+from rapport_ingest.handlers import accept
 from rapport_ingest.routes import KINDS
 
 if TYPE_CHECKING:
@@ -75,6 +77,40 @@ async def test_one_bad_event_of_a_batch_costs_no_other(ingest: "Ingest", log_of:
     kept = (await ingest.get("/v1/quarantine"))["items"]
     assert [(one["message_id"], one["path"]) for one in kept] == [("3", ""), ("2", "event")]
     assert '"n": NaN' in kept[0]["body"]
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "1" + "0" * 308])
+async def test_a_time_that_is_no_number_of_anybodys_costs_no_other(
+    ingest: "Ingest", log_of: Log, number: str
+) -> None:
+    body = f"""{{"sentAt": {number}, "batch": [
+        {{"type": "track", "event": "x", "userId": "u", "messageId": "1"}},
+        {{"type": "track", "event": "x", "userId": "u", "messageId": "2", "timestamp": {number}}}
+        ]}}"""
+    answer = await ingest.send("/v1/batch", body.encode())
+    assert answer.status_code == 200, answer.text
+    shown = [(one["status"], one.get("code")) for one in answer.json()["results"]]
+    assert shown == [("accepted", None), ("rejected", "invalid_timestamp")]
+    assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["1"]
+
+
+async def test_what_breaks_something_of_ours_costs_no_other_and_is_kept(
+    ingest: "Ingest", log_of: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(raw: msgspec.Raw, *rest: Any) -> Any:
+        if b"breaks" in bytes(raw):
+            raise KeyError("breaks")
+        return judge(raw, *rest)
+
+    monkeypatch.setattr(accept, "judge", broken)
+    body = b"""{"batch": [
+        {"type": "track", "event": "x", "userId": "u", "messageId": "1"},
+        {"type": "track", "event": "breaks", "userId": "u", "messageId": "2"}]}"""
+    answer = await ingest.send("/v1/batch", body)
+    assert [one.get("code") for one in answer.json()["results"]] == [None, "internal"]
+    assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["1"]
+    [kept] = (await ingest.get("/v1/quarantine"))["items"]
+    assert (kept["code"], "breaks" in kept["body"]) == ("internal", True)
 
 
 async def test_a_single_bad_event_is_a_400_that_says_where_and_is_kept(ingest: "Ingest") -> None:

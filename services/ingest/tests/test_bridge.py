@@ -26,7 +26,7 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 from rapport_ingest import bridge as bridge_module
 from rapport_ingest import metrics
 from rapport_ingest.bridge import Bridge
-from rapport_ingest.domain.bridging import BridgeFile, read_bridges
+from rapport_ingest.domain.bridging import BridgeFile, Translator, read_bridges
 from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor
@@ -266,6 +266,30 @@ async def test_every_message_of_twenty_devices_comes_in(
         ("invalid_payload", {"topic": bad[0][0], "levels": LEVELS, "payload_base64": "/wA="}),
         ("mapping_failed", {"topic": bad[0][0], "levels": LEVELS, "payload": "plain text"}),
     ]
+
+
+async def test_a_message_that_breaks_something_of_ours_is_kept_and_the_next_is_taken(
+    ingest: "Ingest",
+    broker: MqttBroker,
+    bridged: Callable[..., Running],
+    log_of: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    event = Translator.event
+
+    def broken(self: Translator, original: msgspec.Raw, spare_id: str) -> msgspec.Raw:
+        if b"breaks" in bytes(original):
+            raise KeyError("breaks")
+        return event(self, original, spare_id)
+
+    monkeypatch.setattr(Translator, "event", broken)
+    running_ = bridged(ingest, broker.port)
+    await broker.until("subscribed", client_of(ingest))
+    await broker.publish([("shops/s1/readings/d1", b'{"breaks": 1}'), reading(1, 1)])
+    await broker.until("acked", client_of(ingest), 2)
+    await running_.end()
+    assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["d1-1"]
+    assert [code for code, _ in await quarantined(ingest)] == ["internal"]
 
 
 LEVELS = {"store": "s1", "device": "d1"}

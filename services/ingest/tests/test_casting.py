@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_ingest.domain.casting import Cast, cast, exact
+from rapport_ingest.domain.casting import Cast, cast, exact, number
 from rapport_ingest.domain.moments import parse_moment
 
 
@@ -69,10 +70,14 @@ def test_a_value_becomes(value: Any, kind: Cast, expected: Any) -> None:
         (True, "datetime"),
         ([], "datetime"),
         ("0001-01-01T00:00:00+14:00", "datetime"),
+        *[(10**400, kind) for kind in ("number", "integer", "datetime", "excel_day")],
+        *[("9" * 400, kind) for kind in ("number", "integer", "datetime", "excel_day")],
+        (2958465.9999999, "excel_day"),
+        ("12345678901234567.5", "number"),
     ],
 )
 def test_what_is_not_one_is_refused(value: Any, kind: Cast) -> None:
-    with pytest.raises(ValueError, match=r"is not|beyond 64 bits"):
+    with pytest.raises(ValueError, match=r"is not|beyond 64 bits|more digits"):
         cast(value, kind)
 
 
@@ -92,6 +97,19 @@ def test_decimal_commas(text: str, expected: float | None) -> None:
             cast(text, "number", decimals=",")
     else:
         assert cast(text, "number", decimals=",") == expected
+
+
+def test_a_day_of_the_last_year_is_one_west_of_us_too() -> None:
+    with pytest.raises(ValueError, match="is not"):
+        cast(2958465.99, "excel_day", zone=ZoneInfo("America/New_York"))
+
+
+def test_what_is_whole_keeps_all_its_digits_whatever_it_is_written_with() -> None:
+    found = cast("9007199254740993.0", "number")
+    assert (found, type(found)) == (9007199254740993, int)
+    assert number(Decimal("1.5")) == 1.5
+    with pytest.raises(ValueError, match="more digits"):
+        number(Decimal("12345678901234567890.12") * 3)
 
 
 def test_local_times_and_layouts() -> None:

@@ -15,7 +15,7 @@ from rapport_common.errors import AppError
 from rapport_ingest.domain.body import MAX_BODY_BYTES
 from rapport_ingest.domain.dialects import Opened, Request
 from rapport_ingest.domain.dialects.draft import value_of
-from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
+from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1, hides_more
 from rapport_ingest.domain.salvage import MAX_SALVAGE_BYTES
 from rapport_ingest.domain.verdict import Result
 
@@ -287,6 +287,15 @@ def test_no_body_is_an_exception(body: bytes) -> None:
             opened(one)
         except AppError as error:
             assert error.status in {400, 413}  # noqa: PT017 - whatever it is, it is an answer
+
+
+@pytest.mark.parametrize("number", [1, 10, 100, 5_000])
+def test_what_is_packed_inside_is_known_to_be_larger_than_it_looks(number: int) -> None:
+    events = b'{"batch":[' + b",".join([JSON_BODY] * number) + b"]}"
+    packed = base64.b64encode(gzip.compress(events))
+    for stated in (packed, b"data=" + quote(packed, safe="").encode()):
+        assert hides_more(stated) or len(events) < 64 * 2**10
+    assert not hides_more(b" " + events)
 
 
 def test_base64_does_not_get_around_the_limit() -> None:

@@ -135,6 +135,8 @@ def proven(message: str, **fields: Any) -> Event:
     [
         (word("p", trust="public"), "double_opt_in"),
         (word("p", trust="public", more={"method": "double_opt_in"}), "double_opt_in"),
+        (word("o", more={"method": ["form"]}), "proof"),
+        (word("o", more={"method": {"double_opt_in": 1}}), "proof"),
         (word("f", more={"method": "form"}), "double_opt_in"),
         (word("l", more={"method": "link"}, source="campaign"), "double_opt_in"),
         # Nobody was there to be asked.

@@ -182,6 +182,11 @@ def test_what_is_compared_of_a_person() -> None:
 def test_words_for_nothing_are_nothing() -> None:
     nothing = {"name": "null", "email": "n/a", "birthday": "0000-00-00", "phone": "0", "city": "-"}
     assert known_of(nothing, []) == Known()
+
+
+def test_what_is_compared_does_not_depend_on_what_came_first() -> None:
+    traits = {"first_name": "Anna", "firstName": "Johanna", "phone_number": "+49301234567"}
+    assert known_of(traits, []) == known_of(dict(reversed(traits.items())), [])
     assert known_of({"gender": "m"}, []) == Known(gender="m")
 
 

@@ -402,6 +402,13 @@ async def test_whose_groups_they_are_and_who_may_say_so(
     change = {"traits": {"plan": "x"}, **WHY}
     assert (await client.get(where, headers=reader)).status_code == 200
     assert (await client.patch(where, json=change, headers=reader)).status_code == 403
+    before = (await client.get(where)).json()["traits"]
+    for bad in (b'"a\\u0000": 1', b'"a": "\\u0000"', b'"a": NaN', b'"a": "\\ud800"', b'"a": 1e999'):
+        answer = await client.patch(where, content=b'{"traits": {%s}, "reason": "x"}' % bad)
+        assert answer.status_code == 422, answer.text
+    answer = await client.patch(where, json={"traits": {"a": "x" * 40_000}, "reason": "x"})
+    assert (answer.status_code, answer.json()["details"]["path"]) == (422, "body.traits")
+    assert (await client.get(where)).json()["traits"] == before
     answer = await client.patch(where, content=b'{"traits": {"a\\u0000": 1}, "reason": "x"}')
     assert answer.status_code == 422
     assert (await client.patch(where, json={"traits": {"__proto__": [1]}, **WHY})).json()[

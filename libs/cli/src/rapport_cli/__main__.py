@@ -17,8 +17,9 @@ from rapport_cli import (
     brand,
     broadcasts,
     campaigns,
+    case_desk,
     case_rules,
-    cases,
+    case_work,
     catalogue,
     computed,
     consent_rules,
@@ -47,7 +48,6 @@ from rapport_cli import (
     offers,
     opt_ins,
     outbox,
-    outcome_webhooks,
     outcomes,
     parked,
     people_files,
@@ -134,7 +134,7 @@ messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
-app.add_typer(outcome_webhooks.app, name="outcome-webhook")
+app.add_typer(webhooks.outcomes, name="outcome-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")
@@ -146,7 +146,11 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
 app.add_typer(askings.app, name="asking")
 app.add_typer(contact_policy.app, name="contact-policy")
-app.add_typer(cases.app, name="case")
+app.add_typer(case_work.app, name="case")  # with the commands of `cases`
+app.add_typer(case_desk.agents, name="agent")
+app.add_typer(case_desk.teams, name="team")
+app.add_typer(case_desk.queues, name="queue")
+app.add_typer(case_desk.views, name="case-view")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
 app.add_typer(mails.app, name="mail")

@@ -17,6 +17,8 @@ Severity = Annotated[str | None, typer.Option(help="low, normal, high or critica
 Category = Annotated[str | None, typer.Option(help="What kind of complaint it is.")]
 Product = Annotated[str | None, typer.Option(help="What it is about.")]
 Tier = Annotated[str | None, typer.Option(help="The customer's.")]
+Channel = Annotated[str | None, typer.Option(help="By which way it came.")]
+Language = Annotated[str | None, typer.Option(help="Of the answers, such as de.")]
 SeenVersion = Annotated[
     int | None, typer.Option(help="Refuse it if the case is at another version by now.")
 ]
@@ -51,7 +53,7 @@ def show_case(ctx: typer.Context, case: CaseId, *, as_json: show.AsJson = False)
     if as_json:
         show.data(found)
         return
-    tables = ("history", "clocks", "entries", "breaches", "notices", "messages")
+    tables = ("history", "clocks", "entries", "breaches", "notices", "messages", "merged")
     show.pairs({key: value for key, value in found.items() if key not in tables})
     show.rows(found["history"], ["step", "at", "actor", "from_state", "to_state", "note"])
     show.rows(found["clocks"], ["clock", "lap", "started_at", "due_at", "paused", "outcome"])
@@ -62,6 +64,8 @@ def show_case(ctx: typer.Context, case: CaseId, *, as_json: show.AsJson = False)
         show.rows(found["notices"], ["at", "clock", "due_at", "level", "to"])
     if found.get("messages"):
         show.rows(found["messages"], ["at", "in_reply_to", "subject", "body"])
+    if found.get("merged"):
+        show.rows(found["merged"], ["number", "id", "opened_at", "subject", "body"])
 
 
 @app.command()
@@ -77,12 +81,15 @@ def create(
     category: Category = None,
     product: Product = None,
     tier: Tier = None,
+    channel: Channel = None,
+    language: Language = None,
     id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Take a complaint down for a customer."""
     who = somebody(user_id, email, anonymous_id)
     known = {"severity": severity, "category": category, "product": product, "tier": tier}
+    known |= {"channel": channel, "language": language}
     given = {name: value for name, value in known.items() if value is not None}
     made = (
         show.session(ctx)
@@ -141,6 +148,8 @@ def set_fields(
     tier: Tier = None,
     team: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
     owner: Annotated[str | None, typer.Option(help="Who works on it.")] = None,
+    channel: Channel = None,
+    language: Language = None,
     reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     version: SeenVersion = None,
     as_json: show.AsJson = False,
@@ -154,6 +163,8 @@ def set_fields(
         "order_id": order_id,
         "team": team,
         "owner": owner,
+        "channel": channel,
+        "language": language,
         "version": version,
     }
     given = {name: value for name, value in known.items() if value is not None}

@@ -1,11 +1,16 @@
 """Routes that cost something when they are first asked, and are put together as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.routing import compile_path
+from typing_extensions import override
+
+from rapport_common.storable import unstorable
 
 
 class LateRoute(APIRoute):
@@ -37,6 +42,23 @@ class LateRoute(APIRoute):
             message = f"{self.methods} {self.path} is no route that can be: {error}"
             raise RuntimeError(message) from error
         return getattr(self, name)
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Answer, but for JSON that can't be kept, which no route gets to see."""
+        answer = super().get_route_handler()
+        if self.body_field is None or isinstance(self.body_field.field_info, Form):
+            return answer
+
+        async def guarded(request: Request) -> Response:
+            found = unstorable(await request.body())
+            if found is not None:
+                place, why = found
+                problem = {"type": "unstorable", "loc": ("body", *place), "msg": why}
+                raise RequestValidationError([problem])
+            return await answer(request)
+
+        return guarded
 
 
 class Router(APIRouter):

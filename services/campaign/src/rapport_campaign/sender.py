@@ -182,19 +182,19 @@ class Sender:
         return found
 
     async def _carry_all(self, batch: Batch, way: "_Way", stop: asyncio.Event) -> None:
-        """What shows data feeds goes after what shows none, which never waits for them."""
+        """What asks somebody outside goes after what does not, which never waits for them."""
         showing = Feeds.showing(batch.jobs)
-        if not showing:
-            await self._carry_out(batch, way, stop)
-            return
-        keys = {one.claimed.key for one in showing}
-        plain = [one for one in batch.jobs if one.claimed.key not in keys]
-        wanting = await self.feeds.begin(showing)
+        fed = {one.claimed.key for one in showing}
+        recommended = [one for one in Filling.showing(batch.jobs) if one.claimed.key not in fed]
+        later = fed.union(one.claimed.key for one in recommended)
+        plain = [one for one in batch.jobs if one.claimed.key not in later]
+        wanting = await self.feeds.begin(showing) if showing else None
         ready: list[Job] = []
         results = [Result(job, NOT_TRIED, clock.now()) for job in showing]
         try:
-            if plain:
-                await self._carry_out(replace(batch, jobs=plain), way, stop)
+            for some in (plain, recommended):
+                if some:
+                    await self._carry_out(replace(batch, jobs=some), way, stop)
             if wanting is not None:
                 ready, results = await self.feeds.collect(wanting)
         finally:

@@ -12,8 +12,12 @@ from rapport_common.settings import key_bytes
 from rapport_feedback.api import askers_of, cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import subscriptions
+from rapport_feedback.handlers.assigning import Assigning
+from rapport_feedback.handlers.bulk import CHANGE, Bulk
 from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
+from rapport_feedback.handlers.placing import PLACE
+from rapport_feedback.handlers.placing_anew import PlacingAnew
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
@@ -35,12 +39,19 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     event_key = key_bytes(settings.event_key)
     publisher = Publisher(SCHEMA, EVENTS, event_key)
-    replies = Replies(cases_of(publisher, settings)) if settings.reply_cases else None
+    cases = cases_of(publisher, settings)
+    assigning = Assigning(cases)
+    replies = Replies(cases) if settings.reply_cases else None
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
-    process.due({**Deadlines(publisher).kinds, **askers_of(settings).kinds})
+    process.due({**Deadlines(publisher).kinds, **assigning.kinds, **askers_of(settings).kinds})
     rewinding = Rewinding(process.engine, publisher, settings.service_levels())
-    process.jobs(JOBS, {REWIND: rewinding.work}, read="feedback:read", write="feedback:write")
+    works = {
+        REWIND: rewinding.work,
+        PLACE: PlacingAnew(process.engine, cases).work,
+        CHANGE: Bulk(process.engine, cases, assigning).work,
+    }
+    process.jobs(JOBS, works, read="feedback:read", write="feedback:write")
     process.retain(retentions(), CLASSES)
     process.ledger(FeedbackLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine, publisher, settings)

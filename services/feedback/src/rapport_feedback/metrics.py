@@ -1,6 +1,6 @@
 """What feedback counts beside the metrics that every service has."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 PROFILES = Counter(
     "rapport_feedback_profiles_total", "Profiles that have got other identifiers, or have ended."
@@ -26,3 +26,9 @@ REPLIES = Counter(
 CASES = Counter(
     "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
 )
+ASSIGNED = Counter(
+    "rapport_case_assignments_total",
+    "Cases that got another agent: by word, pulled, pushed, or given back to nobody.",
+    ["mode"],
+)
+WATCHED = Gauge("rapport_case_live_streams", "Views of cases that are watched in this process.")

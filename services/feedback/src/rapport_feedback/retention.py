@@ -1,7 +1,10 @@
 """How long the rows of each table are kept."""
 
+from datetime import timedelta
+
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
+from rapport_feedback.domain import live_marks
 from rapport_feedback.store import keeping
 
 CLASSES = keeping.CLASSES
@@ -10,4 +13,9 @@ CLASSES = keeping.CLASSES
 
 def retentions() -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
-    return [KEPT]
+    return [
+        KEPT,
+        Retention("case_presence", "until_at", timedelta(hours=1)),
+        Retention("case_change", "at", live_marks.KEPT + timedelta(hours=1)),
+        Retention("case_bulk_item", "at", timedelta(days=30)),
+    ]

@@ -24,7 +24,7 @@ from rapport_ingest.domain.addresses import plain
 from rapport_ingest.domain.body import MAX_BODY_BYTES, unpack
 from rapport_ingest.domain.cors import Headers, cors, preflight
 from rapport_ingest.domain.credentials import credential
-from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
+from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request, posthog
 from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.sending import Sending
@@ -174,7 +174,8 @@ class Intake:
             body = unpack(packed, encoding, small)
         except TooLargeError:
             body = None
-        if body is not None and len(body) <= small:
+        is_small = body is not None and len(body) <= small
+        if body is not None and is_small and not _may_hide_more(dialect, body or asked[2]):
             return _open(dialect, Request(*asked, body), sender)
         if sender is not None:
             return await _open_large(dialect, asked, (packed, encoding), sender, incoming)
@@ -258,6 +259,11 @@ async def _open_large(
     if body is not packed[0]:
         incoming.hold(len(body))
     return await asyncio.to_thread(_open, dialect, Request(*asked, body), sender)
+
+
+def _may_hide_more(dialect: Dialect, stated: bytes) -> bool:
+    """Whether what came may itself be packed, so that its length says nothing of its size."""
+    return dialect.name == "posthog" and posthog.hides_more(stated)
 
 
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:

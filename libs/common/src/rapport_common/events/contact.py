@@ -27,6 +27,7 @@ MAX_EMAIL = 254
 MAX_STATED_EMAIL = 1024
 """Before blanks and invisible characters are taken away."""
 MAX_STATED_PHONE = 64
+MAX_READINGS = 5
 MAX_POINT = 1024
 """Characters of a contact point: the longest are the addresses of web push."""
 _JOINERS = "\u200c\u200d"
@@ -141,7 +142,24 @@ def _e164(text: str, country: str | None) -> str | None:
     elif not phonenumbers.is_valid_number(found) or _has_its_code(stated, found):
         # Where the country is only assumed, a `12` from a form is nobody's number.
         return None
-    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    return _settled(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _settled(number: str) -> str | None:
+    """The number that is read of it again and again; None where there is no end to it.
+
+    Of `+49 (0)030 …` a reader takes one zero at a time, as if each were the one before an area.
+    """
+    for _ in range(MAX_READINGS):
+        try:
+            again = phonenumbers.parse(number)
+        except phonenumbers.NumberParseException:
+            return None
+        told = phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164)
+        if told == number:
+            return number
+        number = told
+    return None
 
 
 def is_valid_phone(number: str) -> bool:

@@ -4,8 +4,6 @@ A name is looked up here, and the connection goes to the address that was looked
 and a connection of its own it could lead elsewhere.
 """
 
-import asyncio
-import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,6 +12,7 @@ import httpcore
 from typing_extensions import override
 
 from rapport_common.outside.addresses import Network, is_allowed
+from rapport_common.outside.looking_up import LookUps
 
 
 class ForbiddenAddressError(httpcore.ConnectError):
@@ -23,8 +22,9 @@ class ForbiddenAddressError(httpcore.ConnectError):
 class Guarded(httpcore.AsyncNetworkBackend):
     """Connects to what a name leads to, if all of that is allowed."""
 
-    def __init__(self, own: Sequence[Network]) -> None:
+    def __init__(self, own: Sequence[Network], look_ups: LookUps | None = None) -> None:
         self._own = own
+        self._look_ups = look_ups or LookUps()
         self._plain = httpcore.AnyIOBackend()
 
     @override
@@ -36,7 +36,7 @@ class Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await _addresses(host, port)
+        addresses = await self._look_ups.addresses(host, port)
         if not addresses or not all(is_allowed(one, self._own) for one in addresses):
             message = "its name leads to a private network, or nowhere"
             raise ForbiddenAddressError(message)
@@ -44,12 +44,3 @@ class Guarded(httpcore.AsyncNetworkBackend):
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._plain.connect_tcp(one, port, timeout, local_address)
         return await self._plain.connect_tcp(addresses[-1], port, timeout, local_address)
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(one[4][0]) for one in found))

@@ -14,9 +14,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 from typing_extensions import override
 
 from rapport_campaign.channels.http import NotSentError, Reply, UnansweredError
-from rapport_campaign.domain.delivery import Contact, Fault, Outcome, Result
+from rapport_campaign.domain.delivery import Contact, Fault, Outcome, Result, said
 from rapport_campaign.domain.inquiries import Finding, Question
 from rapport_campaign.domain.parcels import Channel, Content, Parcel
+from rapport_common import logging
+
+log = logging.get(__name__)
 
 C = TypeVar("C", bound=Content)
 
@@ -128,7 +131,11 @@ class Speaking(ABC):
 
         outcome = await self._ended(asked())
         if found:
-            return found[0]
+            records = [
+                replace(one, provider_id=said(one.provider_id) or "", reason=said(one.reason) or "")
+                for one in found[0].records
+            ]
+            return replace(found[0], records=records)
         return Finding(reason=outcome.reason or "", fault=outcome.fault or "vendor")
 
     async def _ask_about(self, _question: Question) -> Finding:
@@ -146,6 +153,11 @@ class Speaking(ABC):
     async def _check(self) -> Outcome: ...
 
     async def _ended(self, attempt: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """What an attempt came to, in words that can be kept: a provider's may be anything."""
+        found = await self._outcome(attempt)
+        return replace(found, reason=said(found.reason), provider_id=said(found.provider_id))
+
+    async def _outcome(self, attempt: Coroutine[Any, Any, Outcome]) -> Outcome:
         try:
             return await attempt
         except UnusableParcelError as error:
@@ -157,8 +169,16 @@ class Speaking(ABC):
         except NotSentError as error:
             return Outcome("released", str(error), fault="vendor")
         except UnansweredError as error:
-            result: Result = "retry" if self.honours_keys else "uncertain"
-            return Outcome(result, str(error), fault="vendor")
+            return Outcome(self._unknown, str(error), fault="vendor")
+        except Exception as error:
+            # No answer of one provider ends the process that sends for all.
+            log.exception("an answer can't be read", error=error)
+            return Outcome(self._unknown, "its answer can't be read", fault="vendor")
+
+    @property
+    def _unknown(self) -> Result:
+        """What a message is that may have arrived."""
+        return "retry" if self.honours_keys else "uncertain"
 
     def _by_status(self, reply: Reply, told: Told | None = None) -> Outcome:
         """What an answer means whose code is not in the provider's table."""

@@ -5,6 +5,7 @@ import binascii
 import hmac
 import os
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -50,6 +51,7 @@ def subscription(text: str) -> Subscription:
     """Read one; SubscriptionError."""
     try:
         told = msgspec.json.decode(text, type=_Told)
+        urlsplit(told.endpoint)
         found = Subscription(told.endpoint, _bytes(told.keys.p256dh), _bytes(told.keys.auth))
         EllipticCurvePublicKey.from_encoded_point(SECP256R1(), found.key)
     except (msgspec.MsgspecError, ValueError, binascii.Error) as error:

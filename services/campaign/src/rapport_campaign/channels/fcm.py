@@ -129,6 +129,10 @@ class Fcm(Speaking):
         )
 
 
+MOST_LIFE = 86_400
+"""Seconds for which a token is believed to be good."""
+
+
 async def fetched(http: Http, request: Request, is_refusal: Callable[[Reply], bool]) -> Token:
     """An access token (RFC 6749, 5). Whatever happens to it, the message was not sent.
 
@@ -142,7 +146,8 @@ async def fetched(http: Http, request: Request, is_refusal: Callable[[Reply], bo
     body = reply.json()
     text, seconds = body.get("access_token"), body.get("expires_in")
     if reply.is_yes and isinstance(text, str) and isinstance(seconds, int | float):
-        return Token(text, float(seconds))
+        # A number of JSON has any number of digits.
+        return Token(text, float(min(max(seconds, 0), MOST_LIFE)))
     said = body.get("error_description") or body.get("error") or body.get("errmsg") or ""
     message = f"no access token: {reply.status} {said}".strip()
     raise (AccountError if is_refusal(reply) else NotSentError)(message)

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -33,6 +34,18 @@ class NotSentError(Exception):
 
 class UnansweredError(Exception):
     """A request may have arrived, and no whole answer came back; its text says what happened."""
+
+
+def instant_of(text: str) -> datetime | None:
+    """An instant as HTTP writes it (RFC 9110, 5.6.7); None for what is none, or beyond our years.
+
+    Who answers may write anything: what is read here raises nothing.
+    """
+    try:
+        then = parsedate_to_datetime(text)
+        return None if then.tzinfo is None else then.astimezone(UTC)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +86,8 @@ class Reply:
         text = self.headers.get("retry-after", "")
         if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004 - 30 years
             return float(text)
-        try:
-            then = parsedate_to_datetime(text)
-        except (ValueError, IndexError, TypeError):
-            return None
-        if then.tzinfo is None:
-            return None
-        return max(0.0, (then - clock.now()).total_seconds())
+        then = instant_of(text)
+        return None if then is None else max(0.0, (then - clock.now()).total_seconds())
 
     def json(self) -> dict[str, Any]:
         """The object in the body; an empty one where there is none that can be read."""

@@ -8,7 +8,6 @@ lists what it has taken by number and day.
 import base64
 from collections.abc import Mapping
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -29,7 +28,7 @@ from rapport_campaign.channels.contract import (
     content_of,
     taken,
 )
-from rapport_campaign.channels.http import Http, Reply, Request
+from rapport_campaign.channels.http import Http, Reply, Request, instant_of
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.inquiries import Finding, Question, Record, digest
 from rapport_campaign.domain.parcels import Channel, Parcel, Text
@@ -138,11 +137,8 @@ def _callback(url: str, token: str) -> str:
 
 def _is_about(one: Mapping[str, Any], question: Question) -> bool:
     """Whether it says that text, and was made when the message was handed over."""
-    try:
-        made = parsedate_to_datetime(str(one.get("date_created", "")))
-        is_then = question.since <= made <= question.until
-    except (ValueError, TypeError):
-        return False
+    made = instant_of(str(one.get("date_created", "")))
+    is_then = made is not None and question.since <= made <= question.until
     says, sid = str(one.get("body") or ""), one.get("sid")
     outbound = str(one.get("direction", "")).startswith("outbound")
     return is_then and outbound and bool(sid) and digest(says) == question.digest

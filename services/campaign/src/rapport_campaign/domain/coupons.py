@@ -97,7 +97,7 @@ def rows_of(content: str, form: FileFormat, number: int) -> Iterator[Row | Refus
     for line, text in enumerate(content.split("\n"), first):
         try:
             yield _row(msgspec.json.decode(text, type=dict[str, Any]), line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             yield Refused(line, "it is no JSON object")
 
 
@@ -107,7 +107,7 @@ def _row(told: dict[str, Any], line: int) -> Row | Refused:
         return Refused(line, "a code is 1 to 100 visible characters of ASCII, without blanks")
     try:
         return Row(code.strip(), _instant(told.get("expires_at")))
-    except ValueError:
+    except (ValueError, OverflowError):
         return Refused(line, "expires_at is a time such as 2026-12-31T23:00:00Z, or a day")
 
 
@@ -119,4 +119,4 @@ def _instant(told: Any) -> datetime | None:
     if len(text.strip()) == len("2026-12-31"):
         return datetime.combine(date.fromisoformat(text.strip()), time.max, UTC)
     found = datetime.fromisoformat(text.strip())
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

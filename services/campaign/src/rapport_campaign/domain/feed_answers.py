@@ -56,7 +56,16 @@ def require_small(value: Any) -> None:
         if seen > MOST_VALUES:
             message = f"its JSON {_TOO_MUCH}"
             raise AnswerError(message)
+        if any(_has_nul(one) for one in level):
+            message = "its JSON has a character that can't be kept (U+0000)"
+            raise AnswerError(message)
         level = [below for one in level for below in _below(one)]
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in name for name in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _below(value: Any) -> Iterable[Any]:

@@ -13,6 +13,8 @@ GRACE = timedelta(minutes=5)
 """So long after a message was handed over it is asked about: lists of providers lag behind."""
 AGAIN = (timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12), timedelta(hours=24))
 """From one time that nothing was found to the next; then somebody has to find it out."""
+LONGEST = timedelta(days=7)
+"""So long a message is asked about at all, however often its provider could not be asked."""
 AROUND = timedelta(minutes=5)
 """Clocks are apart, and a sender may wait for so long with a message in its hands."""
 
@@ -69,6 +71,11 @@ def first_new(finding: Finding, known: Collection[str]) -> Record | None:
 def next_time(asked: int, now: datetime) -> datetime | None:
     """When it is asked again after so many times without an answer; None: not any more."""
     return now + AGAIN[asked - 1] if asked <= len(AGAIN) else None
+
+
+def is_over(at: datetime, now: datetime) -> bool:
+    """Whether a message that was handed over `at` is asked about no more."""
+    return now - at >= LONGEST
 
 
 def digest_of(content: Content) -> str:

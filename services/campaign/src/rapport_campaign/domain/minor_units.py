@@ -11,7 +11,7 @@ _USUAL: Final = 2
 _OTHERS: Final = {
     **dict.fromkeys(re.findall("...", "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    "UYW": 4,
+    **dict.fromkeys(("CLF", "UYW"), 4),
 }
 MOST: Final = 10**15
 """More of the smallest units is no price; it is exact in JSON, too."""

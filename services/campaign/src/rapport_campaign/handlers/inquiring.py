@@ -16,7 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_campaign.domain import breaker, pacing
 from rapport_campaign.domain.accounts import Bill, ProviderAccount
 from rapport_campaign.domain.delivery import Outcome, said
-from rapport_campaign.domain.inquiries import GRACE, Finding, Question, Record, first_new, next_time
+from rapport_campaign.domain.inquiries import (
+    GRACE,
+    Finding,
+    Question,
+    Record,
+    first_new,
+    is_over,
+    next_time,
+)
 from rapport_campaign.handlers.carrying import Carriers
 from rapport_campaign.handlers.messages import Meant, settle
 from rapport_campaign.store import inquiries as store
@@ -99,7 +107,9 @@ class Inquirer:
         over = []
         for one in found:
             row = await ledger.find(tx, one.workspace, one.message_id)
-            if row is not None and row.state in {"planned", "sending"}:
+            if is_over(one.at, now):
+                over.append(one.key)
+            elif row is not None and row.state in {"planned", "sending"}:
                 await store.put_off(tx, one, now + GRACE, one.asked)
             elif row is None or row.state != "uncertain" or row.to_address is None:
                 over.append(one.key)

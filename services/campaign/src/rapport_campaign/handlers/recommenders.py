@@ -9,7 +9,7 @@ import asyncio
 import random
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -199,6 +199,15 @@ class Filling:
         self._means = means
         self._outside = Outside(means)
 
+    @staticmethod
+    def showing(jobs: Iterable[Job]) -> list[Job]:
+        """The messages that show what is recommended; nobody is asked for the others."""
+        return [
+            one
+            for one in jobs
+            if one.campaign is not None and ROOT in one.data and spoken_of(one.campaign, ROOT)
+        ]
+
     async def filled(self, jobs: Sequence[Job], results: list[Result]) -> list[Job]:
         """The messages with it; who has nothing to show and is not to go is a result.
 
@@ -207,8 +216,8 @@ class Filling:
         """
         speaking = {
             one.claimed.key: {path[0] for path in spoken_of(one.campaign, ROOT) if path}
-            for one in jobs
-            if one.campaign is not None and ROOT in one.data
+            for one in self.showing(jobs)
+            if one.campaign is not None
         }
         if not speaking:
             return list(jobs)

@@ -46,6 +46,10 @@ _CSS = {
     ".i-amphtml-": "names that begin with i-amphtml-",
 }
 _LINKS = {"href": ("http", "https", "mailto", "tel"), "src": ("https",), "action-xhr": ("https",)}
+_IN_SCRIPT = (
+    "a script can't show what is of a person: it is escaped for HTML, and no JSON then. Show it in "
+    "the text or an attribute"
+)
 _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
@@ -57,13 +61,20 @@ def amp_problems(source: str) -> list[Problem]:
     inside = ""
     for one in tags:
         found += _of_tag(page, one)
-        if one.kind == "raw" and inside:
-            found += _of_css(page, page.text[one.start : one.end], one.start)
-        inside = one.name if one.kind == "start" and one.name == "style" else ""
+        raw = page.text[one.start : one.end] if one.kind == "raw" else ""
+        if raw and inside == "style":
+            found += _of_css(page, raw, one.start)
+        elif raw and inside == "script" and _puts_out(page, raw):
+            found.append(Problem(_IN_SCRIPT, page.line(one.start)))
+        inside = one.name if one.kind == "start" and one.name in {"style", "script"} else ""
     size = len(source.encode("utf-8", "replace"))
     if size > MAX_BYTES:
         found.append(Problem(f"it has {size} bytes: an AMP part has at most {MAX_BYTES}"))
     return found[:50]
+
+
+def _puts_out(page: Hidden, raw: str) -> bool:
+    return any(page.pieces[int(one)].startswith("{{") for one in page.word.findall(raw))
 
 
 def fits(part: str) -> bool:

@@ -137,7 +137,9 @@ class Limited(Environment):
     template_class = Counted
     local_namespace_limit = meter.MAX_VALUE
     output_stream_limit = MAX_OUTPUT
-    context_depth_limit = 20
+    # What is accepted can be rendered: each block may be a loop, which has a context of its own.
+    block_nesting_limit = 30
+    context_depth_limit = 40
 
     @override
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:

@@ -28,13 +28,14 @@ def spoken(content: str, variables: Mapping[str, Any]) -> Spoken:
     told: dict[str, Any] = msgspec.json.decode(content)
     parameters = told.pop(PARAMETERS, {})
     parts = {
-        name: rendered(value, dict(variables), html=False) if name in RENDERED else value
-        for name, value in told.items()
+        name: _said(value, variables) if name in RENDERED else value for name, value in told.items()
     }
-    return Spoken(
-        parts,
-        {name: rendered(value, dict(variables), html=False) for name, value in parameters.items()},
-    )
+    return Spoken(parts, {name: _said(value, variables) for name, value in parameters.items()})
+
+
+def _said(template: str, variables: Mapping[str, Any]) -> str:
+    """A part for one person; a filter may make characters that no table can keep."""
+    return rendered(template, dict(variables), html=False).replace("\0", "")
 
 
 def templates(content: str) -> dict[str, str]:

@@ -11,10 +11,14 @@ from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_feedback.api.askings import asking_change_routes, asking_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
+from rapport_feedback.api.case_merging import link_routes, merge_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
+from rapport_feedback.api.case_work import assign_routes, bulk_routes, live_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.contact_policy import contact_policy_routes, why_not_routes
+from rapport_feedback.api.desk import agent_routes, queue_routes, team_routes
 from rapport_feedback.api.follow_ups import follow_up_routes
+from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_routes, view_routes
 from rapport_feedback.api.posters import poster_routes, snippet_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.survey_scores import score_routes
@@ -25,8 +29,10 @@ from rapport_feedback.api.surveys import (
     survey_routes,
 )
 from rapport_feedback.handlers.asking import Askers
+from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.follow_ups import FollowingUp
+from rapport_feedback.handlers.merging import Merging
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
@@ -42,6 +48,25 @@ def askers_of(settings: Settings) -> Askers:
     """Who carries out standing orders, with the settings put in."""
     requests = Publisher(SCHEMA, MESSAGE_REQUESTS)
     return Askers(requests, key_bytes(settings.link_key), settings.link_base())
+
+
+def work_routes(engine: AsyncEngine, cases: Cases, merging: Merging) -> list[APIRouter]:
+    """Those of the work on cases; such as /v1/cases/search come before those with an id."""
+    assigning = Assigning(cases)
+    return [
+        inbox_routes(engine),
+        search_routes(engine),
+        bulk_routes(engine),
+        live_routes(engine),
+        view_routes(engine),
+        presence_routes(engine, cases),
+        assign_routes(engine, assigning),
+        merge_routes(engine, merging),
+        link_routes(engine, merging),
+        agent_routes(engine),
+        team_routes(engine),
+        queue_routes(engine, assigning),
+    ]
 
 
 def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> list[APIRouter]:
@@ -65,6 +90,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         asking_routes(engine),
         asking_change_routes(engine),
         case_routes(engine, cases),
+        *work_routes(engine, cases, Merging(cases, publisher)),
         one_case_routes(engine, cases),
         case_change_routes(engine, cases),
         calendar_routes(engine, cases.levels),

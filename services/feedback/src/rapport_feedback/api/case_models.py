@@ -32,6 +32,8 @@ class KnownOfCase(Request):
     tier: Word = Field("", description="the customer's")
     team: Word = ""
     owner: Word = ""
+    channel: Word = Field("", description="by which way it came")
+    language: Word = Field("", description="in which the customer wants to be answered, such as de")
 
     def fields(self) -> Fields:
         """The same for the domain."""
@@ -62,6 +64,8 @@ class CaseChange(Seen):
     tier: Word | None = None
     team: Word | None = None
     owner: Word | None = None
+    channel: Word | None = None
+    language: Word | None = None
     reason: Note = ""
 
     def changes(self) -> dict[str, Any]:
@@ -102,6 +106,10 @@ class CaseView(BaseModel):
     tier: str
     team: str
     owner: str
+    channel: str
+    language: str
+    queue: str = Field(description="the first that fits; empty: none does")
+    heir_id: UUID | None = Field(description="it was merged into that one, which goes on")
 
     @classmethod
     def of(cls, one: Complaint, now: datetime) -> Self:
@@ -122,6 +130,7 @@ class CaseView(BaseModel):
             due_at=one.case.due_at,
             closed_at=one.case.closed_at,
             version=one.case.version,
+            heir_id=one.heir_id,
             **asdict(one.fields),
         )
 
@@ -228,6 +237,32 @@ class NoticeView(BaseModel):
     at: datetime
 
 
+class MergedView(BaseModel):
+    """A duplicate that goes on as this case, with what was written at it."""
+
+    id: UUID
+    number: int
+    subject: str
+    body: str
+    opened_at: datetime
+    entries: list[EntryView]
+    messages: list[CaseMessageView]
+
+    @classmethod
+    def of(cls, told: CaseRecord) -> Self:
+        """A merged case as staff see it at the other."""
+        one = told.complaint
+        return cls(
+            id=one.case_id,
+            number=one.number,
+            subject=one.subject,
+            body=one.body,
+            opened_at=one.case.opened_at,
+            entries=[EntryView.model_validate(entry) for entry in told.entries],
+            messages=[CaseMessageView.of(message) for message in told.messages],
+        )
+
+
 class CaseWithHistory(CaseView):
     """A case, what may follow, and how it came to be as it is, oldest step first."""
 
@@ -238,6 +273,7 @@ class CaseWithHistory(CaseView):
     breaches: list[BreachView]
     notices: list[NoticeView]
     messages: list[CaseMessageView]
+    merged: list[MergedView]
 
     @classmethod
     def told(cls, told: CaseRecord, allowed: frozenset[State], now: datetime) -> Self:
@@ -251,4 +287,5 @@ class CaseWithHistory(CaseView):
             breaches=[BreachView.model_validate(breach) for breach in told.breaches],
             notices=[NoticeView.model_validate(notice) for notice in told.notices],
             messages=[CaseMessageView.of(message) for message in told.messages],
+            merged=[MergedView.of(one) for one in told.merged],
         )

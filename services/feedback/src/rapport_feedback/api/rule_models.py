@@ -145,6 +145,8 @@ class WhenBody(Body):
     category: Words = Field(default_factory=list)
     product: Words = Field(default_factory=list)
     tier: Words = Field(default_factory=list)
+    channel: Words = Field(default_factory=list)
+    language: Words = Field(default_factory=list)
 
 
 class PolicyBody(Body):
@@ -245,6 +247,8 @@ class PreviewBody(Body):
     category: Word = ""
     product: Word = ""
     tier: Word = ""
+    channel: Word = ""
+    language: Word = ""
     at: datetime | None = Field(None, description="when it is opened; null: now")
 
 

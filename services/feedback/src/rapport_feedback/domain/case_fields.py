@@ -15,7 +15,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What policies, views and reports go by; empty: not known. `tier` is the customer's."""
+    """What policies, queues, views and reports go by; empty: not known. `tier` is the customer's.
+
+    `queue` follows from the others; `language` is that in which the customer wants to be answered.
+    """
 
     severity: Severity = Severity.NORMAL
     category: str = ""
@@ -24,3 +27,6 @@ class Fields:
     tier: str = ""
     team: str = ""
     owner: str = ""
+    channel: str = ""
+    language: str = ""
+    queue: str = ""

@@ -72,7 +72,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A case with what it is about and whose it is; `number` counts in the workspace."""
+    """A case with what it is about and whose it is; `number` counts in the workspace.
+
+    `heir_id`: it was merged into another one, and this one goes on.
+    """
 
     workspace: str
     case_id: UUID
@@ -82,6 +85,7 @@ class Complaint:
     body: str
     case: Case
     fields: Fields = field(default_factory=Fields)
+    heir_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

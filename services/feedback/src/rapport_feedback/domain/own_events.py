@@ -92,15 +92,17 @@ def _answers(form: Form, answers: Mapping[str, Any]) -> Iterator[dict[str, Any]]
         yield told if score is None else {**told, "score": score}
 
 
-def case_step(complaint: Complaint, at: datetime) -> Event | None:
+def case_step(complaint: Complaint, at: datetime, *, again: bool = False) -> Event | None:
     """The step a case has just made. The complaint's text stays here: everybody reads `events`.
 
+    `again`: one that was taken for a duplicate is open again, in whatever state.
     None when nobody is named, as for an answer.
     """
+    name = CASE_NAMES.get(complaint.case.state, CASE_CHANGED)
     return _track(
         complaint.workspace,
         complaint.contact,
-        name=CASE_NAMES.get(complaint.case.state, CASE_CHANGED),
+        name=CASE_NAMES[State.REOPENED] if again else name,
         message_id=f"case-{complaint.case_id}-{complaint.case.step}",
         at=at,
         properties={

@@ -77,6 +77,8 @@ class When(msgspec.Struct, frozen=True):
     category: tuple[str, ...] = ()
     product: tuple[str, ...] = ()
     tier: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
 
     def fits(self, fields: Fields) -> bool:
         """Whether a case is one of them."""
@@ -87,6 +89,8 @@ class When(msgspec.Struct, frozen=True):
                 (self.category, fields.category),
                 (self.product, fields.product),
                 (self.tier, fields.tier),
+                (self.channel, fields.channel),
+                (self.language, fields.language),
             )
         )
 

@@ -19,9 +19,18 @@ from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.policies import ServiceLevels
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.domain.winding import Kept
+from rapport_feedback.handlers import placing
 from rapport_feedback.handlers.winding import Wound, keep, wind
-from rapport_feedback.store import breaches, case_clocks, case_entries, case_messages, case_rules
+from rapport_feedback.store import (
+    breaches,
+    case_clocks,
+    case_entries,
+    case_messages,
+    case_rules,
+    merging,
+)
 from rapport_feedback.store import cases as store
+from rapport_feedback.store import desk as desk_store
 from rapport_feedback.store.case_clocks import CONTACT, EXTENDED
 
 CUSTOMER = "customer"
@@ -39,6 +48,12 @@ class ChangedError(ConflictError):
     """Somebody else has changed the case meanwhile; `details.changes` says who, and what."""
 
     code = "changed_meanwhile"
+
+
+class MergedError(ConflictError):
+    """The case was merged into another one, which goes on: `details.heir_id`."""
+
+    code = "merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,7 @@ class CaseRecord:
     breaches: Sequence[Breach]
     notices: Sequence[case_entries.Notice]
     messages: Sequence[case_messages.Message]
+    merged: Sequence["CaseRecord"] = ()
 
 
 class Cases:
@@ -111,6 +127,7 @@ class Cases:
         )
         if known is not None:
             complaint, told_at = known
+            complaint = await self.going_on(tx, complaint)
             if complaint.case.state is State.CLOSED:
                 if State.REOPENED in rules.allowed_from(complaint.case, self.levels.reopen, now):
                     again = await self._step(
@@ -137,9 +154,17 @@ class Cases:
 
     async def record(self, tx: AsyncConnection, workspace: str, case_id: UUID) -> CaseRecord:
         """A case with all that there is about it; NotFoundError as for `get`."""
-        complaint, place = await self._load(tx, workspace, case_id), (workspace, case_id)
+        complaint = await self._load(tx, workspace, case_id)
+        merged = await merging.merged_into(tx, workspace, case_id)
+        return await self._record(tx, complaint, [await self._record(tx, one) for one in merged])
+
+    async def _record(
+        self, tx: AsyncConnection, complaint: Complaint, merged: Sequence[CaseRecord] = ()
+    ) -> CaseRecord:
+        place = complaint.workspace, complaint.case_id
         return CaseRecord(
             complaint=complaint,
+            merged=merged,
             steps=await store.history(tx, *place),
             entries=await case_entries.of_case(tx, *place),
             clocks=list((await case_clocks.of_case(tx, *place)).values()),
@@ -164,9 +189,25 @@ class Cases:
 
         `seen`: the version of the case that the actor knows; ChangedError if it is another by now.
         """
+        before = await self.locked(tx, workspace, case_id, seen)
+        return await self._step(tx, before, to, actor=actor, note=note, now=now)
+
+    async def locked(
+        self, tx: AsyncConnection, workspace: str, case_id: UUID, seen: int | None = None
+    ) -> Complaint:
+        """A case that is to be changed, locked; MergedError for one that goes on as another."""
         before = await self._load(tx, workspace, case_id, lock=True)
         await _require_seen(tx, before, seen)
-        return await self._step(tx, before, to, actor=actor, note=note, now=now)
+        if before.heir_id is not None:
+            message = f"The case was merged into {before.heir_id}: work on that one."
+            raise MergedError(message, details={"heir_id": str(before.heir_id)})
+        return before
+
+    async def going_on(self, tx: AsyncConnection, complaint: Complaint) -> Complaint:
+        """The case itself, or the one into which it was merged: locked."""
+        if complaint.heir_id is None:
+            return complaint
+        return await self._load(tx, complaint.workspace, complaint.heir_id, lock=True)
 
     async def _step(
         self,
@@ -181,6 +222,7 @@ class Cases:
         moved = replace(before, case=rules.move(before.case, to, self.levels.reopen, now))
         wound = await self._wound(tx, moved, now)
         await store.save_case(tx, wound.complaint)
+        await placing.follow(tx, before, wound.complaint, now)
         return await self._tell(tx, wound, before.case.state, actor=actor, note=note, now=now)
 
     async def _open(
@@ -191,8 +233,11 @@ class Cases:
         now: datetime,
         invitation_id: UUID | None = None,
     ) -> Complaint:
-        wound = await self._wound(tx, complaint, now)
+        desk = await desk_store.desk(tx, complaint.workspace)
+        placed = replace(complaint, fields=desk.placed(complaint.fields))
+        wound = await self._wound(tx, placed, now)
         await store.add_case(tx, wound.complaint, invitation_id)
+        await placing.follow(tx, None, wound.complaint, now, desk)
         return await self._tell(tx, wound, None, actor=actor, note="", now=now)
 
     async def _wound(self, tx: AsyncConnection, complaint: Complaint, now: datetime) -> Wound:
@@ -230,19 +275,37 @@ class Cases:
         now: datetime,
         seen: int | None = None,
     ) -> Complaint:
-        """Let fields of a case be otherwise, and its clocks go by the policy for that.
+        """Let fields of a case be otherwise, its clocks go by the policy for that, and its queue.
 
         What is so already changes nothing. `seen` as in `move`.
         """
-        before = await self._load(tx, workspace, case_id, lock=True)
-        await _require_seen(tx, before, seen)
+        before = await self.locked(tx, workspace, case_id, seen)
+        what = NewEntry("fields", reason)
+        return await self.set_fields(tx, before, changes, what, actor=actor, now=now)
+
+    async def set_fields(
+        self,
+        tx: AsyncConnection,
+        before: Complaint,
+        changes: Mapping[str, Any],
+        what: NewEntry,
+        *,
+        actor: str,
+        now: datetime,
+    ) -> Complaint:
+        """The same of a locked case; `what`: how the entry is called, and why."""
+        desk = await desk_store.desk(tx, before.workspace)
         fields = replace(before.fields, **changes)
+        if before.case.state is not State.CLOSED:
+            fields = desk.placed(fields)
         had, has = asdict(before.fields), asdict(fields)
         data = {name: [had[name], has[name]] for name in has if had[name] != has[name]}
         if not data:
             return before
-        what = NewEntry("fields", reason, data)
-        return await self._note(tx, replace(before, fields=fields), what, actor=actor, now=now)
+        what = replace(what, data={**data, **what.data})
+        after = await self.write(tx, replace(before, fields=fields), what, actor=actor, now=now)
+        await placing.follow(tx, before, after, now, desk)
+        return after
 
     async def note(
         self,
@@ -259,14 +322,13 @@ class Cases:
 
         `seen` as in `move`.
         """
-        before = await self._load(tx, workspace, case_id, lock=True)
-        await _require_seen(tx, before, seen)
+        before = await self.locked(tx, workspace, case_id, seen)
         if before.case.state is State.CLOSED and what.kind != "note":
             message = "The case is closed: reopen it first, or write a note."
             raise ConflictError(message, details={"state": before.case.state})
-        return await self._note(tx, before, what, actor=actor, now=now)
+        return await self.write(tx, before, what, actor=actor, now=now)
 
-    async def _note(
+    async def write(
         self,
         tx: AsyncConnection,
         complaint: Complaint,
@@ -275,6 +337,7 @@ class Cases:
         actor: str,
         now: datetime,
     ) -> Complaint:
+        """Append an entry to a locked case, and keep the case as it is given."""
         version = complaint.case.version + 1
         changed = replace(complaint, case=replace(complaint.case, version=version))
         known = await case_rules.policies(tx, complaint.workspace, self.levels)

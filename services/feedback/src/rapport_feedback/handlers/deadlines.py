@@ -14,6 +14,7 @@ from rapport_common.publisher import Publisher
 from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint
 from rapport_feedback.domain.winding import Kept
+from rapport_feedback.handlers import rewind_asking
 from rapport_feedback.store import breaches, case_clocks, case_entries
 from rapport_feedback.store import cases as store
 from rapport_feedback.store.case_entries import Notice
@@ -127,6 +128,7 @@ class Deadlines:
         busy = await store.known(tx, [place for place in asked if place not in free])
         later = [_again(asked[place], now + AGAIN) for place in sorted(busy)]
         running = await case_clocks.running(tx, CLOCKS[rows[0].kind], sorted(free))
+        await self._wind_unwound(tx, [place for place in free if place not in running])
         passed = Passed()
         for complaint in cases:
             place = complaint.workspace, complaint.case_id
@@ -139,6 +141,15 @@ class Deadlines:
         traces = {place: one.traceparent for place, one in asked.items()}
         await passed.keep(tx, self._publisher, traces)
         tracing.leave()
+
+    async def _wind_unwound(self, tx: AsyncConnection, places: Sequence[Place]) -> None:
+        """Have those open cases wound that have no clock at all.
+
+        A process of the release before, beside this one, has opened them, and set their limits.
+        """
+        unwound = await case_clocks.unwound(tx, places)
+        for workspace in sorted({one for one, _case in unwound}):
+            await rewind_asking.ask(tx, workspace, "cases without clocks")
 
 
 def _again(row: Due, at: datetime) -> NewDue:

@@ -6,25 +6,19 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import clock, ids
-from rapport_common.jobs.store import Job, JobStore, NewJob, Step
+from rapport_common import clock
+from rapport_common.jobs.store import Job, Step
 from rapport_common.publisher import Publisher
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.policies import ServiceLevels
+from rapport_feedback.handlers.rewind_asking import JOBS, REWIND, ask
 from rapport_feedback.handlers.winding import keep, wind
 from rapport_feedback.store import case_clocks, case_rules
 from rapport_feedback.store import cases as store
 
-JOBS = JobStore("feedback")
-REWIND = "rewind_cases"
 PAGE = 50
 
-
-async def ask(tx: AsyncConnection, workspace: str, about: str) -> str:
-    """Have a workspace's open cases wound anew; the id of the job. `about`: what is another."""
-    job = NewJob(str(ids.uuid7()), REWIND, {"about": about}, about)
-    await JOBS.add(tx, workspace, job)
-    return job.id
+__all__ = ["JOBS", "REWIND", "Rewinding", "ask"]
 
 
 @dataclass(frozen=True)

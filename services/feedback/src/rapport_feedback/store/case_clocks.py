@@ -23,14 +23,20 @@ _COLUMNS = (
     "breached_at, escalated"
 )
 _OF_CASE = "workspace = :workspace AND case_id = :case_id"
+# Of a merging that was undone neither step has happened.
+_HAPPENED = (
+    "NOT EXISTS (SELECT FROM feedback.case_merge m WHERE m.workspace = e.workspace "
+    "AND m.case_id = e.case_id AND m.undone_at IS NOT NULL AND m.from_state <> 'closed' "
+    "AND e.step IN (m.step, m.undone_step))"
+)
 
 
 async def moments(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[Moment]:
     """What has happened to a case that its clocks go by."""
     rows = await tx.execute(
         text(
-            "SELECT at, version AS seen, step, to_state, '' AS kind FROM feedback.case_event "
-            f"WHERE {_OF_CASE} UNION ALL SELECT at, version, 0, NULL, kind "
+            "SELECT at, version AS seen, step, to_state, '' AS kind FROM feedback.case_event e "
+            f"WHERE {_OF_CASE} AND {_HAPPENED} UNION ALL SELECT at, version, 0, NULL, kind "
             f"FROM feedback.case_entry WHERE {_OF_CASE} AND kind IN ('{CONTACT}', '{EXTENDED}')"
         ),
         {"workspace": workspace, "case_id": case_id},
@@ -170,3 +176,19 @@ async def count_open(tx: AsyncConnection, workspace: str) -> int:
         {"workspace": workspace},
     )
     return int(found or 0)
+
+
+async def unwound(tx: AsyncConnection, cases: Sequence[tuple[str, UUID]]) -> list[tuple[str, UUID]]:
+    """Those of these open cases (workspace, id) that have no clock, neither running nor ended."""
+    if not cases:
+        return []
+    rows = await tx.execute(
+        text(
+            "SELECT c.workspace, c.case_id FROM feedback.complaint c WHERE (workspace, case_id) IN "
+            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:cases AS uuid[]))) "
+            "AND state <> 'closed' AND NOT EXISTS (SELECT FROM feedback.case_clock k "
+            "WHERE k.workspace = c.workspace AND k.case_id = c.case_id)"
+        ),
+        {"workspaces": [one[0] for one in cases], "cases": [one[1] for one in cases]},
+    )
+    return [(row.workspace, row.case_id) for row in rows]

@@ -35,15 +35,18 @@ async def is_known(tx: AsyncConnection, one: Reply) -> bool:
 
 async def open_thread(tx: AsyncConnection, one: Reply) -> tuple[UUID, State, int] | None:
     """The newest case that goes on by mail with who has answered: its id and state, and how many
-    messages it has. It is locked.
+    messages it has. It is locked. One that was merged goes on as the other.
     """
     rows = await tx.execute(
         text(
             "SELECT c.case_id, c.state, (SELECT count(*) FROM feedback.case_message m "
             "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) AS messages "
-            "FROM feedback.complaint c WHERE c.workspace = :workspace AND c.email = :email "
-            "AND c.state <> 'closed' AND EXISTS (SELECT FROM feedback.case_message m "
-            "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) "
+            "FROM feedback.complaint c WHERE c.workspace = :workspace AND c.state <> 'closed' "
+            "AND c.case_id IN (SELECT coalesce(o.heir_id, o.case_id) FROM feedback.complaint o "
+            "WHERE o.workspace = :workspace AND o.email = :email "
+            "AND (o.state <> 'closed' OR o.heir_id IS NOT NULL) "
+            "AND EXISTS (SELECT FROM feedback.case_message m "
+            "WHERE m.workspace = o.workspace AND m.case_id = o.case_id)) "
             "ORDER BY c.number DESC LIMIT 1 FOR UPDATE OF c"
         ),
         {"workspace": one.workspace, "email": one.contact.email},

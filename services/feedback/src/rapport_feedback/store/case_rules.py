@@ -22,9 +22,18 @@ _decoders = {
     "policy": msgspec.json.Decoder(PolicyDocument),
 }
 _COLUMNS = "kind, name, version, CAST(document AS text) AS document, actor, reason, created_at"
+# From name to name by the key, the last version of each: the others are not read.
+_NEXT = (
+    "SELECT r.workspace, r.kind, r.name, r.version FROM feedback.case_rules r "
+    "WHERE r.workspace = :workspace {behind}"
+    "ORDER BY r.kind DESC, r.name DESC, r.version DESC LIMIT 1"
+)
 _NEWEST = (
-    f"SELECT DISTINCT ON (kind, name) {_COLUMNS} FROM feedback.case_rules "
-    "WHERE workspace = :workspace ORDER BY kind, name, version DESC"
+    f"WITH RECURSIVE held AS (({_NEXT.format(behind='')}) UNION ALL SELECT n.* FROM held h "
+    f"CROSS JOIN LATERAL ({_NEXT.format(behind='AND (r.kind, r.name) < (h.kind, h.name) ')}) AS n) "
+    "SELECT v.* FROM held h CROSS JOIN LATERAL ("
+    f"SELECT {_COLUMNS} FROM feedback.case_rules r WHERE r.workspace = :workspace "
+    "AND r.kind = h.kind AND r.name = h.name AND r.version = h.version LIMIT 1) AS v"
 )
 
 

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_feedback.domain.case_fields import Fields, Severity
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.store import case_changes
 
-_COLUMNS = (
+COLUMNS = (
     "workspace, case_id, number, state, step, subject, body, user_id, email, anonymous_id, "
     "opened_at, acknowledge_due_at, due_at, deadline_at, closed_at, version, severity, category, "
-    "product, order_id, tier, team, owner"
+    "product, order_id, tier, team, owner, channel, language, queue, heir_id"
 )
 
 
@@ -38,11 +39,11 @@ async def add_case(tx: AsyncConnection, complaint: Complaint, invitation_id: UUI
     contact = complaint.contact
     await tx.execute(
         text(
-            f"INSERT INTO feedback.complaint ({_COLUMNS}, invitation_id) VALUES "
+            f"INSERT INTO feedback.complaint ({COLUMNS}, invitation_id) VALUES "
             "(:workspace, :case_id, :number, :state, :step, :subject, :body, :user_id, :email, "
             ":anonymous_id, :opened_at, :acknowledge_due_at, :due_at, :deadline_at, :closed_at, "
-            ":version, :severity, :category, :product, :order_id, :tier, :team, :owner, "
-            ":invitation_id)"
+            ":version, :severity, :category, :product, :order_id, :tier, :team, :owner, :channel, "
+            ":language, :queue, :heir_id, :invitation_id)"
         ),
         {
             **_moving(complaint),
@@ -56,6 +57,7 @@ async def add_case(tx: AsyncConnection, complaint: Complaint, invitation_id: UUI
             "invitation_id": invitation_id,
         },
     )
+    await case_changes.note(tx, complaint.workspace, complaint.case_id)
 
 
 async def save_case(tx: AsyncConnection, complaint: Complaint) -> None:
@@ -66,11 +68,13 @@ async def save_case(tx: AsyncConnection, complaint: Complaint) -> None:
             "acknowledge_due_at = :acknowledge_due_at, due_at = :due_at, "
             "closed_at = :closed_at, deadline_at = :deadline_at, version = :version, "
             "severity = :severity, category = :category, product = :product, "
-            "order_id = :order_id, tier = :tier, team = :team, owner = :owner "
+            "order_id = :order_id, tier = :tier, team = :team, owner = :owner, "
+            "channel = :channel, language = :language, queue = :queue, heir_id = :heir_id "
             "WHERE workspace = :workspace AND case_id = :case_id"
         ),
         _moving(complaint),
     )
+    await case_changes.note(tx, complaint.workspace, complaint.case_id)
 
 
 def _moving(complaint: Complaint) -> dict[str, Any]:
@@ -85,6 +89,7 @@ def _moving(complaint: Complaint) -> dict[str, Any]:
         "closed_at": case.closed_at,
         "deadline_at": case.deadline_at,
         "version": case.version,
+        "heir_id": complaint.heir_id,
         **asdict(complaint.fields),
     }
 
@@ -95,26 +100,26 @@ async def case(
     """One case of a workspace."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.complaint "
+            f"SELECT {COLUMNS} FROM feedback.complaint "
             f"WHERE workspace = :workspace AND case_id = :case_id {'FOR UPDATE' if lock else ''}"
         ),
         {"workspace": workspace, "case_id": case_id},
     )
     row = rows.mappings().first()
-    return _complaint(row) if row else None
+    return complaint_of(row) if row else None
 
 
 async def unmoved(tx: AsyncConnection, places: Sequence[tuple[str, UUID]]) -> list[Complaint]:
     """Those of these cases (workspace, id) that nobody is moving on just now, locked."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.complaint WHERE (workspace, case_id) IN "
+            f"SELECT {COLUMNS} FROM feedback.complaint WHERE (workspace, case_id) IN "
             "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:cases AS uuid[]))) "
             "FOR UPDATE SKIP LOCKED"
         ),
         {"workspaces": [one[0] for one in places], "cases": [one[1] for one in places]},
     )
-    return [_complaint(row) for row in rows.mappings()]
+    return [complaint_of(row) for row in rows.mappings()]
 
 
 async def known(tx: AsyncConnection, places: Sequence[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
@@ -144,7 +149,7 @@ async def cases(
     """
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.complaint WHERE workspace = :workspace "
+            f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace "
             "AND state = ANY(CAST(:states AS text[])) "
             "AND (CAST(:overdue_at AS timestamptz) IS NULL OR deadline_at < :overdue_at) "
             "AND (CAST(:before AS bigint) IS NULL OR number < :before) "
@@ -158,7 +163,7 @@ async def cases(
             "limit": limit,
         },
     )
-    return [_complaint(row) for row in rows.mappings()]
+    return [complaint_of(row) for row in rows.mappings()]
 
 
 async def count_by_link(tx: AsyncConnection, workspace: str, invitation_id: UUID) -> int:
@@ -180,7 +185,7 @@ async def same_words(
     """The newest case of a link with these words, locked, and when the customer last sent them."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS}, (SELECT max(e.at) FROM feedback.case_event e "
+            f"SELECT {COLUMNS}, (SELECT max(e.at) FROM feedback.case_event e "
             "WHERE e.workspace = c.workspace AND e.case_id = c.case_id "
             "AND e.to_state IN ('received', 'reopened') AND e.actor = 'customer') AS told_at "
             "FROM feedback.complaint c WHERE workspace = :workspace "
@@ -195,7 +200,7 @@ async def same_words(
         },
     )
     row = rows.mappings().first()
-    return (_complaint(row), row["told_at"]) if row else None
+    return (complaint_of(row), row["told_at"]) if row else None
 
 
 async def add_step(tx: AsyncConnection, complaint: Complaint, step: Step) -> None:
@@ -250,7 +255,8 @@ async def history(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[St
     ]
 
 
-def _complaint(row: RowMapping) -> Complaint:
+def complaint_of(row: RowMapping) -> Complaint:
+    """A case by the row with `COLUMNS`."""
     return Complaint(
         workspace=row["workspace"],
         case_id=row["case_id"],
@@ -276,5 +282,9 @@ def _complaint(row: RowMapping) -> Complaint:
             tier=row["tier"],
             team=row["team"],
             owner=row["owner"],
+            channel=row["channel"],
+            language=row["language"],
+            queue=row["queue"],
         ),
+        heir_id=row["heir_id"],
     )

@@ -17,6 +17,22 @@ _BY_NAMES = (
 )
 _NAMES = ("user_id", "email", "anonymous_id")
 
+# What was written at a case that is empty already: as old as the case had to be.
+_WRITTEN_LATER = " OR ".join(
+    f"EXISTS (SELECT FROM feedback.{table} w WHERE w.workspace = t.workspace "
+    f"AND w.case_id = t.case_id AND w.at < :before{there})"
+    for table, there in (
+        ("case_event", " AND w.note <> ''"),
+        ("case_entry", " AND w.note <> ''"),
+        ("case_message", ""),
+    )
+)
+# A duplicate is shown with the case that goes on, and goes when that goes.
+_GOES_ON_NOWHERE = (
+    "NOT EXISTS (SELECT FROM feedback.complaint h WHERE h.workspace = t.workspace "
+    "AND h.case_id = t.heir_id AND (h.state <> 'closed' OR h.closed_at >= :before))"
+)
+
 ANSWERS = DataClass(
     name="answers",
     about="who answered a survey, and the comment; the score stays",
@@ -33,8 +49,9 @@ CASES = DataClass(
     about="closed complaints: who, what, and the notes; the number stays",
     table="feedback.complaint",
     key={"case_id": "uuid"},
-    over="t.closed_at < :before AND t.state = 'closed' AND (t.subject <> '' OR t.body <> '' "
-    "OR t.user_id IS NOT NULL OR t.email IS NOT NULL OR t.anonymous_id IS NOT NULL)",
+    over=f"t.closed_at < :before AND t.state = 'closed' AND {_GOES_ON_NOWHERE} "
+    "AND (t.subject <> '' OR t.body <> '' OR t.user_id IS NOT NULL OR t.email IS NOT NULL "
+    f"OR t.anonymous_id IS NOT NULL OR {_WRITTEN_LATER})",
     gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES, privacy.BLANK_ENTRIES, privacy.DROP_MESSAGES),
     owner=_NAMES,
     held=_RESTRICTED.format(named=_BY_NAMES),

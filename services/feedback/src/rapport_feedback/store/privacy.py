@@ -103,6 +103,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _entries(recogniser),
         _messages(recogniser),
         *ASKED,
+        _bulk_changes(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]
@@ -220,5 +221,20 @@ def _messages(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
         where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _bulk_changes(recogniser: Recogniser) -> Sweep:
+    """What was to be noted at many cases: it stands at each, and in the job."""
+    key = {"id": "text"}
+    return Read(
+        "feedback.job",
+        key,
+        ("spec->>'note'", "spec->>'reason'"),
+        recogniser,
+        changing("UPDATE feedback.job SET spec = spec - 'note' - 'reason'", key),
+        where="workspace = :workspace AND kind = 'change_cases' AND (spec ? 'note' "
+        f"OR spec ? 'reason') AND created_at < {BEFORE}",
         names=AND_AT,
     )

@@ -1,6 +1,6 @@
 """The tables of schema `feedback`."""
 
-from rapport_feedback.tables import asking, cases, people, surveys
+from rapport_feedback.tables import asking, cases, desk, people, surveys
 from rapport_feedback.tables.schema import FOLLOWED, METADATA, SCHEMA
 
-__all__ = ["FOLLOWED", "METADATA", "SCHEMA", "asking", "cases", "people", "surveys"]
+__all__ = ["FOLLOWED", "METADATA", "SCHEMA", "asking", "cases", "desk", "people", "surveys"]

@@ -1,10 +1,13 @@
 """Complaint cases, their history, what customers have written, and limits that have passed."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -15,8 +18,22 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from rapport_feedback.tables.schema import METADATA, SCHEMA, Id, Instant
+
+
+def _words(*columns: str) -> Column[Any]:
+    """What a row is found by, made by the database: it goes when the texts go.
+
+    The workspace is a word of its own, so that an index of all workspaces' words is read for one.
+    Characters of Chinese, Japanese and Korean are words each.
+    """
+    told = " || ' ' || ".join(f"coalesce({one}, '')" for one in columns)
+    apart = f"regexp_replace(left({told}, 100000), '([぀-ヿ㐀-鿿가-힯豈-﫿])', ' \\1 ', 'g')"
+    vector = f"array_to_tsvector(ARRAY['@' || workspace]) || to_tsvector('simple', {apart})"
+    return Column("words", TSVECTOR, Computed(vector, persisted=True))
+
 
 Table(
     "complaint",
@@ -44,12 +61,41 @@ Table(
         Column(name, Text, nullable=False, server_default=text("''"))
         for name in ("category", "product", "order_id", "tier", "team", "owner")
     ),
+    *(
+        Column(name, Text, nullable=False, server_default=text("''"))
+        for name in ("channel", "language", "queue")
+    ),
+    # Whose duplicate it is: the case that goes on, through all that were merged on the way.
+    Column("heir_id", Id),
+    _words("subject", "body", "order_id", "email", "user_id"),
     UniqueConstraint("workspace", "number"),
     Index(None, "workspace", "state", "number"),
     Index(None, "workspace", "invitation_id"),
     Index(None, "workspace", "email"),
     # What a changed policy is worked through by.
     Index(None, "workspace", "case_id", postgresql_where=text("state <> 'closed'")),
+    # What queues and views are read by.
+    Index(
+        None,
+        "workspace",
+        "queue",
+        "deadline_at",
+        postgresql_where=text("state <> 'closed' AND owner = ''"),
+    ),
+    Index(
+        None,
+        "workspace",
+        "owner",
+        "deadline_at",
+        postgresql_where=text("state <> 'closed' AND owner <> ''"),
+    ),
+    Index(None, "workspace", "deadline_at", "number", postgresql_where=text("state <> 'closed'")),
+    Index(None, "words", postgresql_using="gin"),
+    # What duplicates are looked for by.
+    Index(None, "workspace", "user_id"),
+    Index(None, "workspace", "anonymous_id"),
+    Index(None, "workspace", "order_id", postgresql_where=text("order_id <> ''")),
+    Index(None, "workspace", "heir_id", postgresql_where=text("heir_id IS NOT NULL")),
 )
 
 # What customers have written by mail; `send_key` is of the mail that they answer.
@@ -63,6 +109,8 @@ Table(
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    _words("subject", "body"),
+    Index(None, "words", postgresql_using="gin"),
     ForeignKeyConstraint(
         ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
     ),
@@ -84,6 +132,8 @@ Table(
     Column("due_at", Instant),
     # Of the case, as this step has left it; 0: from before there were any.
     Column("version", Integer, nullable=False, server_default=text("0")),
+    _words("note"),
+    Index(None, "words", postgresql_using="gin"),
     ForeignKeyConstraint(
         ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
     ),
@@ -123,6 +173,8 @@ Table(
     Column("at", Instant, nullable=False),
     Column("note", Text, nullable=False),
     Column("data", JSON, nullable=False),
+    _words("note"),
+    Index(None, "words", postgresql_using="gin"),
     ForeignKeyConstraint(
         ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
     ),

@@ -182,6 +182,10 @@ class Bridge:
         refusals = dict(broken)
         items: list[msgspec.Raw] = []
         for index, one in enumerate(batch):
+            if index in refusals:
+                # It broke something before: it is kept as it came, and not looked at again.
+                items.append(one.original)
+                continue
             try:
                 items.append(self._translator.event(one.original, one.spare_id))
             except UnfitError as error:

@@ -79,7 +79,10 @@ def exact(value: Any, decimals: Decimals = ".") -> Decimal:
     """A number without the rounding of floats, for sums of money; ValueError as in `cast`."""
     if isinstance(value, Decimal) and value.is_finite():
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
+        return Decimal(repr(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Of 308 digits and more no float is asked; ValueError from 4,300 on.
         return Decimal(repr(value))
     if not isinstance(value, str):
         raise _wrong(value, "a number")
@@ -94,12 +97,17 @@ def exact(value: Any, decimals: Decimals = ".") -> Decimal:
 
 
 def number(exactly: Decimal) -> int | float:
-    """A JSON number for a decimal: whole ones as integers; ValueError beyond 64 bits."""
+    """A JSON number for a decimal: whole ones as integers; ValueError beyond 64 bits, and for a
+    fraction of what is so large that a reader's double would not even have the units.
+    """
     if exactly == exactly.to_integral_value():
         if not MIN_INTEGER <= exactly <= MAX_INTEGER:
             message = "a number beyond 64 bits; keep it as a string"
             raise ValueError(message)
         return int(exactly)
+    if abs(exactly) > MAX_EXACT_FLOAT:
+        message = "a number with more digits than can be kept; keep it as a string"
+        raise ValueError(message)
     return float(exactly)
 
 
@@ -109,7 +117,8 @@ def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float | Dec
     exactly = exact(value, decimals)
     if not whole and isinstance(value, Decimal):
         return value if value != value.to_integral_value() else int(value)
-    if not whole and exactly.as_tuple().exponent != 0:
+    exponent = exactly.as_tuple().exponent
+    if not whole and isinstance(exponent, int) and exponent > 0:
         found_float = float(exactly)
         if math.isinf(found_float):
             raise _wrong(value, "a number")
@@ -117,7 +126,9 @@ def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float | Dec
     found = number(exactly)
     if whole and not isinstance(found, int):
         raise _wrong(value, "a whole number")
-    return found
+    # What is written with a point stays a fraction, as long as that loses nothing.
+    is_exact = whole or exponent == 0 or abs(found) > MAX_EXACT_FLOAT
+    return found if is_exact else float(found)
 
 
 def _boolean(value: Any) -> bool:
@@ -153,7 +164,10 @@ def _excel_day(value: Any, zone: tzinfo) -> datetime:
     if not 1 <= days < MAX_EXCEL_DAY:
         raise _wrong(value, "a day number of a spreadsheet, such as 46053")
     seconds = round(days * 86_400)  # a day has no exact fraction for most times of it
-    return _placed(EXCEL_ZERO + timedelta(seconds=seconds), zone)
+    try:
+        return _placed(EXCEL_ZERO + timedelta(seconds=seconds), zone)
+    except OverflowError:
+        raise _wrong(value, "within the years 1 to 9999") from None
 
 
 def day_number(text: str) -> datetime | None:

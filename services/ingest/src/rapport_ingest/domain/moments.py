@@ -79,9 +79,13 @@ def epoch_moment(number: object) -> datetime:
     """
     if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
         raise TypeError
-    if not isfinite(number):
+    if isinstance(number, int):
+        # An integer of JSON has any number of digits, of which a float has 308 at most.
+        size = abs(number)
+    elif isfinite(number):
+        size = abs(int(number))
+    else:
         raise ValueError
-    size = abs(int(number))
     limit = SECONDS_UNTIL
     for microseconds in MICROSECONDS_OF:
         if size < limit:

@@ -44,9 +44,11 @@ def shop_event(shop: Shop, row: Row) -> dict[str, Any]:
 
 def _shopify(row: Row) -> dict[str, Any]:
     topic = find(row, "_headers.x-shopify-topic")
+    if not isinstance(topic, str):
+        raise _unknown("_headers.x-shopify-topic", topic, SHOPIFY, SHOPIFY_CUSTOMERS)
     if topic in SHOPIFY_CUSTOMERS:
         return _customer(row, row, find(row, "updated_at"))
-    name = SHOPIFY.get(topic) if isinstance(topic, str) else None
+    name = SHOPIFY.get(topic)
     if name is None:
         raise _unknown("_headers.x-shopify-topic", topic, SHOPIFY, SHOPIFY_CUSTOMERS)
     if row.get("test") is True:

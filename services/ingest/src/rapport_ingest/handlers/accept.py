@@ -34,6 +34,7 @@ from rapport_ingest.store.quarantine import Quarantined
 
 log = logging.get(__name__)
 
+BROKEN = "Something broke on our side when it was read. It is kept, and can be replayed."
 KEEP_SECONDS = 5.0
 
 ACCEPTED, TESTED = "accepted", "tested"
@@ -147,7 +148,12 @@ class Acceptor:
             else:
                 id_ = ids[index] if ids else f"{spare}-{index}"
                 place = index if sequences is None else sequences[index]
-                found = judge(sending.items[index], kind, origin, id_, place)
+                try:
+                    found = judge(sending.items[index], kind, origin, id_, place)
+                except Exception as error:
+                    # An event that breaks something of ours is kept, and costs no other.
+                    log.exception("an event can't be read", error=error)
+                    found = Refusal(id_, "internal", "", BROKEN)
                 verdict = found if isinstance(found, Refusal) else self._noted(sender, *found)
             if isinstance(verdict, Refusal):
                 judged.refused.append((index, verdict))

@@ -142,12 +142,18 @@ def _end(yes: Said, days: int) -> Any:
         return None
 
 
+def _method(properties: dict[str, Any]) -> str | None:
+    """How it was said; senders may write anything there."""
+    found = properties.get("method")
+    return found if isinstance(found, str) else None
+
+
 def _is_proven(event: Event, properties: dict[str, Any]) -> bool:
     """Whether it came by a link in a mail to the address, by the word of who is believed."""
-    return event.trust == "trusted" and properties.get("method") in CONFIRMED_BY_MAIL
+    return event.trust == "trusted" and _method(properties) in CONFIRMED_BY_MAIL
 
 
 def _asks(event: Event, properties: dict[str, Any]) -> bool:
     """Whether somebody was at a page or form just now, and can be asked by a mail."""
-    at_a_form = event.trust != "trusted" or properties.get("method") in {FORM, "link"}
+    at_a_form = event.trust != "trusted" or _method(properties) in {FORM, "link"}
     return at_a_form and not event.historic

@@ -15,7 +15,7 @@ from rapport_common.due.store import NewDue
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.events.envelope import USER_ID
 from rapport_common.ids import uuid7_text
-from rapport_profile.domain.groups.facts import GroupFact, Verb, kind_and_key
+from rapport_profile.domain.groups.facts import MAX_TRAITS, GroupFact, Verb, kind_and_key
 from rapport_profile.domain.groups.traits import OPERATOR
 from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.domain.stamps import EARLIEST, Stamp
@@ -96,6 +96,9 @@ async def _say(
     tx: AsyncConnection, caller: Operator, group: Group, said: tuple[Traits, str]
 ) -> Group:
     traits = {name: msgspec.Raw(msgspec.json.encode(one)) for name, one in said[0].items()}
+    if sum(len(name.encode()) + len(one) for name, one in traits.items()) > MAX_TRAITS:
+        message = f"traits: their names and values have more than {MAX_TRAITS:,} bytes."
+        raise InvalidRequestError(message, details={"path": "body.traits"})
     await _tell(tx, caller, group, (None, "said", said[1]), traits=traits)
     await settle(tx, caller.workspace, group)
     found = await groups.find(tx, caller.workspace, group.id)

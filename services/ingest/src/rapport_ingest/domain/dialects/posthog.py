@@ -39,6 +39,9 @@ DEVICES = frozenset(
 )
 """The libraries that run on the person's own device."""
 
+HIDDEN = 2**9
+"""Of so many bytes of base64 and gzip not much can be made."""
+
 FIELDS = {
     "userId": "distinct_id",
     "anonymousId": "distinct_id",
@@ -172,6 +175,11 @@ def _gathered(events: Sequence[Converted], envelope: _Envelope) -> Opened:
     library = next((one.library for one in events if one.library), None)
     device = None if library is None else library in DEVICES
     return Opened(items, None, token, refusals, _Note(note), device)
+
+
+def hides_more(stated: bytes) -> bool:
+    """Whether a body or query may hold packed data, so that its length says nothing of its size."""
+    return stated.lstrip()[:1] not in {b"{", b"["} and len(stated) > HIDDEN
 
 
 def _plain(request: Request) -> bytes:

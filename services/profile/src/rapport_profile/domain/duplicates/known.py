@@ -86,9 +86,14 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def known_of(traits: Mapping[str, Any], identifiers: Iterable[Identifier]) -> Known:
-    """What is compared of a person: `traits` are JSON values by name."""
+    """What is compared of a person: `traits` are JSON values by name.
+
+    Of several spellings of one name the last by the alphabet counts, in whatever order they came.
+    """
     read = (
-        (bare, value) for name, value in traits.items() if (bare := bare_name(name)) in FIELD_OF
+        (bare, value)
+        for name, value in sorted(traits.items())
+        if (bare := bare_name(name)) in FIELD_OF
     )
     texts = {bare: one for bare, value in read if (one := _text(value))}
     named = sorted(identifiers)

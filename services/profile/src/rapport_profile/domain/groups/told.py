@@ -89,10 +89,10 @@ def _short(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         if depth >= MAX_DEPTH:
             return None
-        inner = {name: _short(one, depth + 1) for name, one in value.items()}
+        inner = {name: _short(one, depth + 1) for name, one in value.items() if "\0" not in name}
         return {name: one for name, one in inner.items() if one is not None} or None
     if isinstance(value, str):
-        return None if len(value) > MAX_TEXT or _is_address(value) else value
+        return None if len(value) > MAX_TEXT or "\0" in value or _is_address(value) else value
     if isinstance(value, Decimal) and abs(value.adjusted()) > MAX_EXPONENT:
         return None
     return value if isinstance(value, bool | int | Decimal) else None
