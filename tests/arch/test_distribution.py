@@ -35,6 +35,7 @@ LOCAL = INFRASTRUCTURE
 FOUND_BY_ID = {
     "write_key: unique without the workspace: id",
     "invitation: unique without the workspace: invitation_id",
+    "complaint_address: unique without the workspace: address",
 }
 """What a credential or a link names without its workspace: a local table would have to say it."""
 

@@ -58,7 +58,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "smtp": "the protocol by which it does",
         **_PAGES,
     },
-    "feedback": _PAGES,
+    "feedback": {"intake.py": "the workers that take complaints by mail", **_PAGES},
     "segment": {
         "sender.py": "the worker that sends",
     },

@@ -57,6 +57,7 @@ WITHOUT_JSON = {
 NO_COMMAND = {
     "health": "orchestrators ask these; `make status` does for people",
     "pages": "customers open them",
+    "incoming": "others' systems post there",
     "sdk": "SDKs ask for their settings",
 }
 TWICE = {

@@ -50,6 +50,11 @@ SHOWS = {
         *("ucs2", "sms", "settings.account_sid", "0.0795"),
         *("paused", "Reply STOP to get no more", "is removed."),
     ],
+    "complaints-intake": [
+        *("Its number is", "mia@intake.example", "theirs", "complaints@intake.example"),
+        *("refused, as it should be", "note.txt", "Dear Mia", "assessed"),
+        *("Cold coffee", "It is given.", "more than she may", "12.50"),
+    ],
     "case-work": [
         *("is present.", "is ann's: Kettle broken", "Nobody else.", "Kettle broken"),
         *("goes on as", "is acknowledged again.", "'s.", "changed", "is away."),

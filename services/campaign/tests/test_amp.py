@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rapport_campaign.domain.mail_parts import parts_of
 from rapport_campaign.render.amp import MAX_BYTES, amp_problems
 from rapport_campaign.render.mime import Letter, mail_bytes
+from rapport_common.mail.parts import parts_of
 
 RUNTIME = '<script async src="https://cdn.ampproject.org/v0.js"></script>'
 BOILERPLATE = "<style amp4email-boilerplate>body{visibility:hidden}</style>"

@@ -405,6 +405,8 @@ async def test_a_request_from_before_a_restore_may_have_been_answered(scenario: 
             html="<p>Hello</p>",
             text="Hello",
             requested_at=restored + timedelta(seconds=seconds),
+            reply_to="complaints+x@shop.example",
+            references=["<1@example.com>", "<2@example.com>"],
         )
         for seconds in (-1, 0)
     ]
@@ -412,6 +414,10 @@ async def test_a_request_from_before_a_restore_may_have_been_answered(scenario: 
     for _ in range(2):
         async with scenario.engine.begin() as tx:
             await on_requests(batch, tx, restored_at=restored)
+    kept = await scenario.ledger.query("SELECT reply_to, thread FROM campaign.content")
+    assert {tuple(one.values()) for one in kept} == {
+        ("complaints+x@shop.example", "<1@example.com> <2@example.com>")
+    }
     rows = sorted(await scenario.ledger.rows(), key=lambda row: row["occasion"])
     assert [(row["occasion"], row["state"]) for row in rows] == [
         ("r-1", "uncertain"),

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.domain import returning
-from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.intake.mailbox import Looker
 from rapport_campaign.intake.taking import Taker
+from rapport_common.mail.mailboxes import Mailbox
 from rapport_common.testing.credentials import LINK_KEY
 
 

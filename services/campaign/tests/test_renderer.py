@@ -94,6 +94,28 @@ async def test_money_is_a_number_and_a_missing_time_is_nothing(one: Renderer) ->
     assert b"VIP 120.50 121.5 []" in same.data
 
 
+def test_a_mail_goes_on_with_its_thread_and_no_line_begins_there() -> None:
+    """Answers go where the request says, also where there is an address of ours for them."""
+    office = replace(OFFICE, reply_domain="replies.shop.example")
+    plain = Composer(office).compose(job(1, "<p>x</p>"), NOW)
+    assert isinstance(plain, Mail)
+    assert b"Reply-To: <r+" in plain.data
+    assert b"In-Reply-To" not in plain.data
+    one = job(1, "<p>x</p>")
+    assert one.content is not None
+    content = replace(
+        one.content, reply_to="c+w@shop.example\r\nBcc: x", references="<1@a> <2@b>\r\nX-Evil: y"
+    )
+    mail = Composer(office).compose(replace(one, content=content), NOW)
+    assert isinstance(mail, Mail)
+    head = mail.data.partition(b"\r\n\r\n")[0]
+    assert b"Reply-To: <c+w@shop.example" in head
+    assert b"References: <1@a> <2@b>" in head
+    assert b"\nBcc:" not in head
+    assert b"\nX-Evil:" not in head
+    assert b"<r+" not in head
+
+
 async def test_a_request_has_no_variables_but_its_own(one: Renderer) -> None:
     html = (
         "a\n{{ nope.nope }}",

@@ -12,9 +12,9 @@ from rapport_campaign.domain import returning
 from rapport_campaign.domain.answers import answer_of
 from rapport_campaign.domain.bounces import grade
 from rapport_campaign.domain.delivery import Outcome
-from rapport_campaign.domain.mail_parts import MOST_BYTES, MOST_PARTS, parts_of
 from rapport_campaign.domain.outcomes import MOST_TEXT, BouncePolicy, Report, consequence, went_out
 from rapport_campaign.domain.reports import MOST_REPLY, read_mail
+from rapport_common.mail.parts import MOST_BYTES, MOST_PARTS, parts_of
 from rapport_common.testing.examples import examples
 
 KEY = b"k" * 32

@@ -259,6 +259,8 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "case_steps": 1,
         "case_breaches": 0,
         "case_notices": 0,
+        "case_verifications": 0,
+        "goodwill": 0,
         "outbox": 3,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}

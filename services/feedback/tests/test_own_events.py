@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from rapport_feedback.domain import cases, own_events
 from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
+from rapport_feedback.domain.goodwill import Goodwill
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.survey_forms import of_document, simple
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
@@ -127,3 +129,20 @@ def test_a_promoter_is_told_as_one_and_only_of_an_nps(
     event = own_events.answered(form, invitation, Response(ONE, {"score": score}, 1, NOON, NOON))
     assert event is not None
     assert msgspec.json.decode(event.properties).get("group") == group
+
+
+def test_whose_a_case_is_and_what_was_given_are_told_without_its_text() -> None:
+    known = own_events.case_verified(complaint(State.RECEIVED), NOON)
+    gift = Goodwill(
+        TWO, ONE, "coupon", Decimal(5), "EUR", Decimal("4.10"), "SECRET-1", "late", "ann", NOON
+    )
+    given = own_events.goodwill_given(complaint(State.CLOSED), gift)
+    assert known is not None
+    assert given is not None
+    assert (known.name, given.name) == ("Case Verified", "Goodwill Given")
+    assert given.message_id == f"goodwill-{TWO}"
+    told = msgspec.json.decode(given.properties)
+    assert (told["cost"], told["currency"], told["reason"]) == ("4.10", "EUR", "late")
+    for one in (known, given):
+        assert b"It came torn." not in bytes(one.properties)
+        assert b"SECRET-1" not in bytes(one.properties), "everybody reads events"

@@ -18,6 +18,9 @@ from rapport_cli import (
     broadcasts,
     campaigns,
     case_desk,
+    case_documents,
+    case_intake,
+    case_redress,
     case_rules,
     case_work,
     catalogue,
@@ -153,6 +156,20 @@ app.add_typer(case_desk.queues, name="queue")
 app.add_typer(case_desk.views, name="case-view")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
+app.add_typer(case_intake.forms, name="complaint-form")
+app.add_typer(case_intake.addresses, name="complaint-address")
+app.add_typer(case_intake.origins, name="case-origin")
+app.add_typer(case_intake.files, name="case-file")
+app.add_typer(case_documents.templates, name="answer-template")
+app.add_typer(case_documents.macros, name="case-macro")
+app.add_typer(case_documents.reasons, name="case-reason")
+app.add_typer(case_documents.causes, name="case-cause")
+app.add_typer(case_documents.limits, name="goodwill-limit")
+app.add_typer(case_documents.connectors, name="connector")
+app.add_typer(case_redress.answers, name="case-answer")
+app.add_typer(case_redress.whys, name="case-why")
+app.add_typer(case_redress.goodwill, name="goodwill")
+app.add_typer(case_redress.actions, name="corrective-action")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")

@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_val
 from rapport_campaign.domain.delivery import Limits
 from rapport_campaign.domain.feeds import FeedKeys
 from rapport_campaign.domain.mail_servers import DEFAULT_POOL, MailServer, mail_servers
-from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.domain.provider_keys import ProviderKeys
 from rapport_campaign.domain.recommenders import RecommenderKeys
 from rapport_campaign.domain.resolvers import servers
@@ -18,6 +17,7 @@ from rapport_campaign.domain.sender_domains import domain_name
 from rapport_campaign.domain.signing_keys import SigningKeys
 from rapport_campaign.domain.webhook_keys import WebhookKeys
 from rapport_campaign.render.compose import Office
+from rapport_common.mail.mailboxes import Mailbox
 from rapport_common.outside.addresses import Network, networks
 from rapport_common.settings import ProxiedSettings, PurposeKey, key_bytes
 

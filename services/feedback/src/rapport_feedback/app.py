@@ -21,6 +21,7 @@ from rapport_feedback.handlers.placing_anew import PlacingAnew
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
+from rapport_feedback.intake import take_in
 from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
@@ -42,6 +43,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     cases = cases_of(publisher, settings)
     assigning = Assigning(cases)
     replies = Replies(cases) if settings.reply_cases else None
+    take_in(process, cases, publisher, settings)
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
     process.due({**Deadlines(publisher).kinds, **assigning.kinds, **askers_of(settings).kinds})

@@ -26,6 +26,21 @@ REPLIES = Counter(
 CASES = Counter(
     "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
 )
+ARRIVALS = Counter(
+    "rapport_case_arrivals_total", "Cases that came in by form, mail or connector.", ["channel"]
+)
+MAILS = Counter(
+    "rapport_complaint_mails_total",
+    "Mails to addresses for complaints: opened, continued, again, automatic, loop, flood, "
+    "too_many, unknown.",
+    ["result"],
+)
+FILES = Counter("rapport_case_files_total", "Files of cases: kept or refused.", ["result"])
+POSTS = Counter(
+    "rapport_connector_posts_total",
+    "Posts of connectors: opened, continued, again, too_many, unsigned.",
+    ["result"],
+)
 ASSIGNED = Counter(
     "rapport_case_assignments_total",
     "Cases that got another agent: by word, pulled, pushed, or given back to nobody.",

@@ -49,6 +49,8 @@ NUMBERS: Mapping[str, str] = {
 NOT_NOW = NOT_YET
 REASON = MAIN_REASON
 EMPTY_COMPLAINT = "Please say what it is about and what happened."
+NO_ADDRESS = "Please give an e-mail address or a phone number at which we can answer."
+FILE_REFUSED = "A file was not taken. Please send pictures, PDF, plain text or documents."
 
 SITE = Site(Path(__file__).parent)
 
@@ -210,6 +212,25 @@ def case_taken(
     return SITE.render(
         "case_taken.html", language, brand, token=token, number=number, answer_by=answer_by
     )
+
+
+def complaint_form(*, files: bool, language: str, brand: Brand | None = None) -> Page:
+    """The form for complaints; whether it takes files."""
+    return SITE.render(
+        "complaint_form.html",
+        language,
+        brand,
+        files=files,
+        max_subject=MAX_SUBJECT,
+        max_body=MAX_BODY,
+    )
+
+
+def complaint_taken(
+    number: int | None, answer_by: date | None, *, language: str, brand: Brand | None = None
+) -> Page:
+    """What follows it: the number, and by when there is an answer."""
+    return SITE.render("complaint_taken.html", language, brand, number=number, answer_by=answer_by)
 
 
 def trend(

@@ -4,8 +4,9 @@ import re
 from datetime import date, time, timedelta, tzinfo
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from rapport_common.mail.mailboxes import Mailbox
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_common.zones import UnknownZoneError, known_zone
 from rapport_feedback.domain.hours import Calendar, on_days
@@ -39,6 +40,21 @@ class Settings(ServiceSettings):
     reply_cases: bool = Field(
         default=True, description="Answers of people to mails open cases, or go on with theirs."
     )
+    complaint_port: int = Field(
+        default=0, ge=0, le=65535, description="Where complaints by mail are taken; 0: nowhere."
+    )
+    complaint_host: str = Field(default="", description="On which address; empty: as the API.")
+    complaint_protocol: Literal["smtp", "lmtp"] = "lmtp"
+    complaint_greeting: str = Field(default="rapport", description="Our name in the greeting.")
+    complaint_connections: int = Field(default=20, ge=1, le=1000, description="Open at a time.")
+    complaint_bytes: int = Field(
+        default=15 * 2**20, ge=2**16, le=25 * 2**20, description="The largest mail that is taken."
+    )
+    complaint_mailbox: SecretStr = Field(
+        default=SecretStr(""),
+        description="A mailbox with complaints: imaps://user:password@host:port/folder.",
+    )
+    complaint_mailbox_seconds: float = Field(default=60, ge=1, description="From look to look.")
     acknowledge_business_hours: float = Field(default=8, gt=0, le=2000)
     resolve_days: int = Field(default=56, ge=1, le=3650)
     reopen_days: int = Field(default=90, ge=0, le=3650)
@@ -51,6 +67,13 @@ class Settings(ServiceSettings):
         default=time(17), description="24:00 is the day's end; no later than opens: the next day."
     )
     holidays: frozenset[date] = Field(default_factory=frozenset, description="JSON list of dates.")
+
+    @field_validator("complaint_mailbox")
+    @classmethod
+    def _is_mailbox(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            Mailbox.of(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _offices_open(self) -> Self:

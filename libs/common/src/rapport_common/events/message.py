@@ -14,6 +14,8 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     `purpose`: a `survey` goes to nobody who has said no to surveys, and says how to; it may have
     `unsubscribe_url` in its texts. By another `channel` than e-mail `text` is said, and the person
     has to be reached at `to` by it still.
+    `reply_to` is where answers go (empty: to campaign); `references` are the ids of the mails that
+    it goes on with, in their form `<…>`, the last one the one that it answers.
     """
 
     workspace: str
@@ -27,3 +29,5 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     data: msgspec.Raw = msgspec.field(default_factory=empty_object)
     purpose: Literal["service", "survey"] = "service"
     channel: Literal["email", "sms"] = "email"
+    reply_to: str = ""
+    references: list[str] = []

@@ -176,12 +176,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a transactional message says; Liquid over `data` (a JSON object) and the profile."""
+    """What a transactional message says; Liquid over `data` (a JSON object) and the profile.
+
+    Answers go to `reply_to` (empty: to us); it goes on with the mails of these `references`.
+    """
 
     subject: str
     html: str
     text: str | None
     data: bytes = b"{}"
+    reply_to: str = ""
+    references: str = ""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

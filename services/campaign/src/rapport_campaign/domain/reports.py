@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from rapport_campaign.domain import bounces
-from rapport_campaign.domain.mail_parts import MOST_BYTES, Part, fields, parts_of
 from rapport_campaign.domain.outcomes import OutcomeKind, Report, one_line
 from rapport_campaign.domain.returning import Returned, in_text
+from rapport_common.mail.automatic import MACHINE_SENDER, why_automatic
+from rapport_common.mail.parts import MOST_BYTES, Part, fields, parts_of
 
 _STATUS_KINDS = {"message/delivery-status", "message/global-delivery-status"}
 _ACTIONS: dict[str, OutcomeKind] = {
@@ -24,20 +25,6 @@ _ACTIONS: dict[str, OutcomeKind] = {
 }
 _NO_COMPLAINT = {"not-spam", "auth-failure", "dmarc"}
 """Kinds of feedback that are about signatures, or the reverse of a complaint."""
-_MACHINE_SENDER = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon|mdaemon)\b", re.IGNORECASE)
-_AUTO_HEADERS = (
-    "x-autoreply",
-    "x-autorespond",
-    "x-autoreply-from",
-    "x-mail-autoreply",
-    "x-vacation",
-)
-_AUTO_SUBJECT = re.compile(
-    r"^\s*(?:auto(?:matic|mated)?[ -]?(?:reply|response|antwort)|automatische antwort|"
-    r"out of (?:the )?office|abwesen|réponse automatique|respuesta automática|risposta automatica|"
-    r"自动回复|自動回覆|自動応答|автоответ)",
-    re.IGNORECASE,
-)
 MOST_REPLY = 2000
 _RAW_TEXT = 256 * 1024
 
@@ -126,7 +113,7 @@ def _undescribed(parts: list[Part], mark: str, sender: str | None) -> Report | N
     """A bounce in words of the server's own: it counts, and nobody is dead by it."""
     mail = parts[0]
     nobody = sender == "" or mail.header("return-path").strip() == "<>"
-    if not nobody and not _MACHINE_SENDER.search(mail.header("from")):
+    if not nobody and not MACHINE_SENDER.search(mail.header("from")):
         return None
     text = _first_text(parts)
     about = f"{mail.shown('subject')}\n{text}"
@@ -141,27 +128,12 @@ def _undescribed(parts: list[Part], mark: str, sender: str | None) -> Report | N
 def _answer(parts: list[Part], mark: str) -> Report:
     mail = parts[0]
     subject = one_line(mail.shown("subject"))
-    if _is_automatic(parts, subject):
+    if why_automatic(parts, subject):
         return Report("auto_replied", mark, text=subject)
     # A copy has another way behind it, and the same id (RFC 5322, 3.6.4).
     own_id = mail.header("message-id").strip()
     mark = sha256(own_id.encode()).hexdigest() if own_id else mark
     return Report("replied", mark, text=subject, reply=_first_text(parts)[:MOST_REPLY])
-
-
-def _is_automatic(parts: list[Part], subject: str) -> bool:
-    mail = parts[0]
-    submitted = mail.header("auto-submitted").partition(";")[0].strip().lower()
-    suppressed = mail.header("precedence").strip().lower() in {"auto_reply", "bulk", "junk", "list"}
-    return (
-        submitted not in {"", "no"}
-        or suppressed
-        or any(mail.header(name) for name in _AUTO_HEADERS)
-        or mail.header("return-path").strip() == "<>"
-        or _MACHINE_SENDER.search(mail.header("from")) is not None
-        or any(one.kind == "message/disposition-notification" for one in parts)
-        or _AUTO_SUBJECT.match(subject) is not None
-    )
 
 
 def _first_text(parts: list[Part]) -> str:

@@ -17,6 +17,8 @@ from rapport_common.events.message import MessageRequest
 from rapport_common.follower.domain import Key
 from rapport_common.kafka.batch import Record
 
+MOST_ADDRESS, MOST_REFERENCES = 320, 10
+
 
 async def on_requests(
     batch: Sequence[Record], tx: AsyncConnection, *, restored_at: datetime | None = None
@@ -64,4 +66,12 @@ def _requested(
         traceparent=traceparent,
     )
     data = bytes(request.data)
-    return message, Content(request.subject, request.html, request.text or None, data)
+    content = Content(
+        request.subject,
+        request.html,
+        request.text or None,
+        data,
+        request.reply_to[:MOST_ADDRESS],
+        " ".join(request.references[-MOST_REFERENCES:]),
+    )
+    return message, content

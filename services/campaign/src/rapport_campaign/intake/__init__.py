@@ -2,12 +2,12 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_campaign.domain.mailboxes import Mailbox
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.intake.mailbox import Looker
 from rapport_campaign.intake.server import Bounds, Intake
 from rapport_campaign.intake.taking import Taker
 from rapport_campaign.settings import Settings
+from rapport_common.mail.mailboxes import Mailbox
 from rapport_common.publisher import Publisher
 from rapport_common.runtime import Worker
 from rapport_common.settings import key_bytes

@@ -175,7 +175,7 @@ class Composer:
         text = rendered(content.text, variables, html=False) if content.text else as_text(page)
         subject = rendered(content.subject, variables, html=False)
         letter = self._letter(job, self._service_from, (subject, page, text), headers, now)
-        return self._mail(job, letter)
+        return self._mail(job, replace(letter, headers={**letter.headers, **_thread(content)}))
 
     def _tracked(self, url: str, campaign: Campaign, token: Token, links: list[Link]) -> str:
         link_id = tokens.link_id(campaign.campaign_id, url)
@@ -239,6 +239,15 @@ def person_variables(state: State | None, address: str) -> dict[str, Any]:
         computed.setdefault("defined", {})
         profile["computed"] = computed
     return {"profile": profile}
+
+
+def _thread(content: Content) -> dict[str, str]:
+    """The fields that put a mail into a thread (RFC 5322, 3.6.2 and 3.6.4)."""
+    found = {"Reply-To": f"<{content.reply_to}>"} if content.reply_to else {}
+    if content.references:
+        found["In-Reply-To"] = content.references.split(" ")[-1]
+        found["References"] = content.references
+    return found
 
 
 def _said(campaign: Campaign, language: str | None) -> Said:

@@ -16,11 +16,15 @@ async def add(tx: AsyncConnection, contents: Mapping[tuple[str, str], Content]) 
     said = list(contents.values())
     await tx.execute(
         text(
-            "INSERT INTO campaign.content (workspace, send_key, subject, html, text, data) "
-            "SELECT workspace, send_key, subject, html, body, data::json FROM unnest("
+            "INSERT INTO campaign.content (workspace, send_key, subject, html, text, data, "
+            "reply_to, thread) "
+            "SELECT workspace, send_key, subject, html, body, data::json, reply_to, thread "
+            "FROM unnest("
             "CAST(:workspaces AS text[]), CAST(:keys AS text[]), CAST(:subjects AS text[]), "
-            "CAST(:htmls AS text[]), CAST(:texts AS text[]), CAST(:datas AS text[])) "
-            "AS v(workspace, send_key, subject, html, body, data) ON CONFLICT DO NOTHING"
+            "CAST(:htmls AS text[]), CAST(:texts AS text[]), CAST(:datas AS text[]), "
+            "CAST(:answers AS text[]), CAST(:threads AS text[])) "
+            "AS v(workspace, send_key, subject, html, body, data, reply_to, thread) "
+            "ON CONFLICT DO NOTHING"
         ),
         {
             "workspaces": [one[0] for one in contents],
@@ -29,6 +33,8 @@ async def add(tx: AsyncConnection, contents: Mapping[tuple[str, str], Content]) 
             "htmls": [one.html for one in said],
             "texts": [one.text for one in said],
             "datas": [one.data.decode() for one in said],
+            "answers": [one.reply_to for one in said],
+            "threads": [one.references for one in said],
         },
     )
 
@@ -39,13 +45,16 @@ async def find(tx: AsyncConnection, keys: Sequence[MessageKey]) -> dict[MessageK
         return {}
     rows = await tx.execute(
         text(
-            "SELECT workspace, send_key, subject, html, text, data::text AS data "
+            "SELECT workspace, send_key, subject, html, text, data::text AS data, "
+            "reply_to, thread "
             "FROM campaign.content WHERE (workspace, send_key) IN (SELECT * FROM unnest("
             "CAST(:workspaces AS text[]), CAST(:keys AS text[])))"
         ),
         places(keys),
     )
     return {
-        (row.workspace, row.send_key): Content(row.subject, row.html, row.text, row.data.encode())
+        (row.workspace, row.send_key): Content(
+            row.subject, row.html, row.text, row.data.encode(), row.reply_to, row.thread
+        )
         for row in rows
     }

@@ -134,6 +134,9 @@ Table(
     Column("html", Text, nullable=False),
     Column("text", Text),
     Column("data", JSON, nullable=False),
+    # Where answers go, empty: to us; and the ids of the mails that it goes on with.
+    Column("reply_to", Text, nullable=False, server_default=text("''")),
+    Column("thread", Text, nullable=False, server_default=text("''")),
 )
 
 # How often a link of a mail was followed: the first clicks are events, all are counted.

@@ -9,18 +9,25 @@ from rapport_common.brands import brand_routes
 from rapport_common.events.topics import MESSAGE_REQUESTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
+from rapport_feedback.api.answers import answer_routes
+from rapport_feedback.api.arrivals import address_routes, arrival_routes, complaint_form_routes
 from rapport_feedback.api.askings import asking_change_routes, asking_routes
+from rapport_feedback.api.attachments import attachment_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_merging import link_routes, merge_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.case_work import assign_routes, bulk_routes, live_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
+from rapport_feedback.api.catalogue import catalogue_routes
+from rapport_feedback.api.complaint_pages import complaint_pages
+from rapport_feedback.api.connectors import Secrets, connector_routes, connector_use_routes
 from rapport_feedback.api.contact_policy import contact_policy_routes, why_not_routes
 from rapport_feedback.api.desk import agent_routes, queue_routes, team_routes
 from rapport_feedback.api.follow_ups import follow_up_routes
 from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_routes, view_routes
 from rapport_feedback.api.posters import poster_routes, snippet_routes
 from rapport_feedback.api.public import survey_pages
+from rapport_feedback.api.redress import action_routes, redress_routes
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
     form_routes,
@@ -28,11 +35,15 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.handlers.answering import Answering
+from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.asking import Askers
 from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.connecting import Connecting
 from rapport_feedback.handlers.follow_ups import FollowingUp
 from rapport_feedback.handlers.merging import Merging
+from rapport_feedback.handlers.redress import Redress
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
@@ -99,4 +110,25 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         policy_use_routes(engine, cases.levels),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
+        *intake_routers(engine, Arriving(cases, publisher), settings),
+    ]
+
+
+def intake_routers(engine: AsyncEngine, arriving: Arriving, settings: Settings) -> list[APIRouter]:
+    """The routes by which complaints come in."""
+    link_key, publisher = key_bytes(settings.link_key), arriving.publisher
+    requests = Publisher(SCHEMA, MESSAGE_REQUESTS)
+    secrets = Secrets(link_key, settings.link_base())
+    return [
+        *catalogue_routes(engine),
+        connector_routes(engine, secrets),
+        connector_use_routes(engine, secrets, Connecting(arriving)),
+        answer_routes(engine, Answering(arriving.cases, requests, link_key)),
+        redress_routes(engine, Redress(arriving.cases, publisher)),
+        action_routes(engine),
+        complaint_form_routes(engine, link_key, settings.link_base()),
+        address_routes(engine),
+        arrival_routes(engine, arriving),
+        attachment_routes(engine),
+        complaint_pages(engine, arriving, link_key),
     ]

@@ -101,7 +101,9 @@ class Invited(BaseModel):
 
 
 class FeedbackLedger(Ledger):
-    """Events published = answers + case_steps + case_breaches + case_notices, `outbox` included."""
+    """Events published = answers + case_steps + case_breaches + case_notices + case_verifications
+    + goodwill, `outbox` included (with it requests of messages).
+    """
 
     persons: int
     lacking: int
@@ -113,3 +115,5 @@ class FeedbackLedger(Ledger):
     case_steps: int
     case_breaches: int
     case_notices: int
+    case_verifications: int
+    goodwill: int

@@ -9,6 +9,7 @@ import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_feedback.domain.cases import Breach, Clock, Complaint, State
+from rapport_feedback.domain.goodwill import Goodwill
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.questions import Text, kind_of, other_key, score_of
 from rapport_feedback.domain.survey_forms import Form
@@ -22,6 +23,8 @@ CASE_DUE_SOON = "Case Due Soon"
 CASE_ESCALATED = "Case Escalated"
 DETRACTOR = 6
 _ABOVE = {7: "passive", 8: "passive"}
+CASE_VERIFIED = "Case Verified"
+GOODWILL_GIVEN = "Goodwill Given"
 MAX_WORDS, MAX_WORDS_EACH = 8000, 1000
 """Characters of people's own words in one event: of all its answers, and of each."""
 # Who counts open cases goes by these alone.
@@ -166,6 +169,44 @@ def case_notice(
             "level": level,
             **({"to": to} if to else {}),
             **_known(complaint),
+        },
+    )
+
+
+def case_verified(complaint: Complaint, at: datetime) -> Event | None:
+    """Whose a case is, is known: with this their timeline has all of it. None as for a step."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_VERIFIED,
+        message_id=f"case-{complaint.case_id}-verified-{complaint.case.version}",
+        at=at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
+        },
+    )
+
+
+def goodwill_given(complaint: Complaint, given: Goodwill) -> Event | None:
+    """Something was given to a customer, with what it costs. None as for a step."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=GOODWILL_GIVEN,
+        message_id=f"goodwill-{given.goodwill_id}",
+        at=given.at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "goodwill_id": str(given.goodwill_id),
+            "kind": given.kind,
+            "amount": str(given.amount),
+            "cost": str(given.cost),
+            "currency": given.currency,
+            "reason": given.reason,
         },
     )
 

@@ -317,13 +317,14 @@ class Cases:
         actor: str,
         now: datetime,
         seen: int | None = None,
+        always: bool = False,
     ) -> Complaint:
         """Write down what was done about a case: its clocks go by what the customer was told.
 
-        `seen` as in `move`.
+        `seen` as in `move`; `always`: at a closed case, too.
         """
         before = await self.locked(tx, workspace, case_id, seen)
-        if before.case.state is State.CLOSED and what.kind != "note":
+        if before.case.state is State.CLOSED and what.kind != "note" and not always:
             message = "The case is closed: reopen it first, or write a note."
             raise ConflictError(message, details={"state": before.case.state})
         return await self.write(tx, before, what, actor=actor, now=now)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rapport_common.access.aside import aside_parts
 from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain
 from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_feedback.store.intake_access import intake_parts
 from rapport_feedback.tables import SCHEMA
 
 _NAMES = ("user_id", "email", "anonymous_id")
@@ -67,6 +68,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _steps(recogniser),
         _entries(recogniser),
         _messages(recogniser),
+        *intake_parts(recogniser, _is_theirs),
         *aside_parts(SCHEMA, recogniser),
     ]
 

@@ -4,7 +4,7 @@ Scores and the numbers of cases stay, without a word of the person, as after an 
 """
 
 from rapport_common.keeping.classes import DataClass
-from rapport_feedback.store import privacy
+from rapport_feedback.store import intake_privacy, privacy
 
 _RESTRICTED = (
     "EXISTS (SELECT FROM feedback.identity i JOIN feedback.restricted r USING (workspace, "
@@ -46,13 +46,19 @@ ANSWERS = DataClass(
 )
 CASES = DataClass(
     name="cases",
-    about="closed complaints: who, what, and the notes; the number stays",
+    about="closed complaints: who, what, files and notes; the number stays",
     table="feedback.complaint",
     key={"case_id": "uuid"},
     over=f"t.closed_at < :before AND t.state = 'closed' AND {_GOES_ON_NOWHERE} "
     "AND (t.subject <> '' OR t.body <> '' OR t.user_id IS NOT NULL OR t.email IS NOT NULL "
     f"OR t.anonymous_id IS NOT NULL OR {_WRITTEN_LATER})",
-    gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES, privacy.BLANK_ENTRIES, privacy.DROP_MESSAGES),
+    gone=(
+        privacy.BLANK_CASE,
+        privacy.BLANK_NOTES,
+        privacy.BLANK_ENTRIES,
+        privacy.DROP_MESSAGES,
+        *intake_privacy.GONE,
+    ),
     owner=_NAMES,
     held=_RESTRICTED.format(named=_BY_NAMES),
     shortest=30,

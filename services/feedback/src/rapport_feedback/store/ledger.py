@@ -19,6 +19,9 @@ async def counts(tx: AsyncConnection) -> dict[str, int]:
             "(SELECT count(*) FROM feedback.case_event) AS case_steps, "
             "(SELECT count(*) FROM feedback.case_breach) AS case_breaches, "
             "(SELECT count(*) FROM feedback.case_notice) AS case_notices, "
+            "(SELECT count(*) FROM feedback.case_entry WHERE kind = 'verified') "
+            "AS case_verifications, "
+            "(SELECT count(*) FROM feedback.goodwill) AS goodwill, "
             "(SELECT coalesce(sum(records - first), 0) FROM feedback.outbox_batch) AS outbox"
         )
     )

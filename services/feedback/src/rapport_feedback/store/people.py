@@ -1,11 +1,12 @@
 """Profiles and their identifiers, as was told last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack_texts, packed_texts
+from rapport_common.events.envelope import Identifier
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Follower
 from rapport_feedback.tables import FOLLOWED
@@ -90,3 +91,20 @@ _LIFT = text(
     "WHERE r.workspace = v.workspace AND r.profile_id = v.profile_id"
 )
 _RESTRICT = text(f"INSERT INTO feedback.restricted SELECT * FROM {_KEYS} ON CONFLICT DO NOTHING")
+
+
+async def profile_of(
+    tx: AsyncConnection, workspace: str, identifiers: Sequence[Identifier]
+) -> str | None:
+    """The person who has the first of these identifiers that anybody has."""
+    for kind, value in identifiers:
+        found = await tx.scalar(
+            text(
+                "SELECT profile_id FROM feedback.identity WHERE workspace = :workspace "
+                "AND kind = :kind AND value = :value ORDER BY profile_id LIMIT 1"
+            ),
+            {"workspace": workspace, "kind": kind, "value": value},
+        )
+        if found is not None:
+            return str(found)
+    return None

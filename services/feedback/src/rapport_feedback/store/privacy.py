@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_feedback.store import intake_privacy
 from rapport_feedback.tables import SCHEMA
 
 ERASED = "erased"
@@ -89,6 +90,7 @@ _FORGET = (
     _DROP_MESSAGES,
     _END_LAPS,
     _STOP_CLOCKS,
+    *intake_privacy.FORGET,
 )
 
 
@@ -98,6 +100,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _answers(recogniser),
         _comments(recogniser),
         _invitations(recogniser),
+        *intake_privacy.intake_sweeps(recogniser, _FORGET),
         _cases(recogniser),
         _notes(recogniser),
         _entries(recogniser),

@@ -58,16 +58,19 @@ class Part:
 
     def text(self) -> str:
         """The beginning of the body: its encoding undone as far as it can be."""
-        raw = _decoded(self.body, self.header("content-transfer-encoding").strip().lower())
-        return _characters(raw[:MOST_TEXT], self.parameters.get("charset", ""))
+        return _characters(self.content()[:MOST_TEXT], self.parameters.get("charset", ""))
+
+    def content(self) -> bytes:
+        """The body with its encoding undone, as far as it can be."""
+        return _decoded(self.body, self.header("content-transfer-encoding").strip().lower())
 
 
-def parts_of(raw: bytes) -> Iterator[Part]:
+def parts_of(raw: bytes, most: int = MOST_BYTES) -> Iterator[Part]:
     """The mail and all of its parts, also those of mails within it, outermost first.
 
-    So many, and so deep, at most.
+    So many, and so deep, and of the first `most` bytes, at most.
     """
-    waiting = [(raw[:MOST_BYTES], 0)]
+    waiting = [(raw[:most], 0)]
     given = 0
     while waiting and given < MOST_PARTS:
         bytes_of, depth = waiting.pop()
@@ -116,14 +119,14 @@ def parameters_of(value: str) -> dict[str, str]:
 
 def _inner(part: Part) -> list[bytes]:
     if part.kind.startswith("multipart/"):
-        return _between(part.body, part.parameters.get("boundary", ""))
+        return between(part.body, part.parameters.get("boundary", ""))
     if part.kind in {"message/rfc822", "message/global", "text/rfc822-headers"}:
         encoding = part.header("content-transfer-encoding").strip().lower()
         return [_decoded(part.body, encoding)]
     return []
 
 
-def _between(body: bytes, boundary: str) -> list[bytes]:
+def between(body: bytes, boundary: str) -> list[bytes]:
     """What stands between the lines of a boundary, the last one without an end, too."""
     if not boundary:
         return []

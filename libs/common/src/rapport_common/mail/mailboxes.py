@@ -1,4 +1,4 @@
-"""A mailbox that is looked into for bounces, as a setting names it."""
+"""A mailbox that is looked into, as a setting names it."""
 
 from dataclasses import dataclass
 from typing import Self
