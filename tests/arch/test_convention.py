@@ -33,6 +33,9 @@ ONE = {
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
     "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/topics": "one document, kept and given as a whole",
+    "/v1/contact-policy": "one document, kept and given as a whole",
+    "/v1/surveys/{survey_id}/follow-ups": "one document, kept and given as a whole",
+    "/v1/surveys/{survey_id}/why-not": "one explanation",
     "/v1/contact-rules": "one document, kept and given as a whole",
     "/v1/mail-paces": "one document, kept and given as a whole",
     "/v1/feed-hosts": "one document, kept and given as a whole",
@@ -127,6 +130,8 @@ KEYED = {
     "/v1/lists/{list_id}/uploads/{job_id}/refused": "line",
     "/v1/merge-rules/history": "version",
     "/v1/topics/history": "version",
+    "/v1/contact-policy/history": "version",
+    "/v1/askings/{asking_id}/occasions": "the occasion, of one asking",
     "/v1/contact-rules/history": "version",
     "/v1/mail-paces/history": "version",
     "/v1/mail-pools/history": "version",
@@ -211,6 +216,8 @@ WHOLE = {
     "/v1/cases/{case_id}/cause",
     "/v1/brand",
     "/v1/surveys/{survey_id}/form",
+    "/v1/surveys/{survey_id}/follow-ups",
+    "/v1/contact-policy",
     "/v1/computed-traits/{name}",
     "/v1/group-rules",
     "/v1/loyalty/programme",
@@ -267,12 +274,14 @@ SAFE_AGAIN = {
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
     "/v1/surveys/{survey_id}/links": "a wave has one link for each context",
+    "/v1/surveys/{survey_id}/qr": "a wave has one link for each context",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.
 ERRORS = dict.fromkeys(("/2/httpapi", "/batch"), "AmplitudeProblem")
 # The domain's own words for times.
 TIME = re.compile(r"(?:_at|^at|^timestamp)$")
 REFERENCES = {
+    "asking",
     "decision",
     "job",
     "segment",

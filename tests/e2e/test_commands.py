@@ -31,6 +31,7 @@ from rapport_cli.errors import CliError
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
 # What they print is JSON, or a mail, as it is.
 WITHOUT_JSON = {
+    "contact-policy show",
     "contact-rules show",
     "group rules show",
     "loyalty programme show",
@@ -153,7 +154,8 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     files = (
         'rules:{} contacts:{"caps":[]} paces:{"paces":[]} pools:{"rules":[]} '
         'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
-        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} desk:{}'
+        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} desk:{} '
+        'asked:{"any_survey_days":30}'
     )
     for name, _, text in (one.partition(":") for one in files.split()):
         (tmp_path / f"{name}.json").write_text(text)

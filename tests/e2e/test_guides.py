@@ -36,6 +36,10 @@ ARRIVES = {
 }
 # What a page promises that its reader will see, in this order.
 SHOWS = {
+    "asking": [
+        *("asked", "recommend us", "Version 1 holds.", "this_survey", "poster.svg is written"),
+        "After delivery, asked: 3",
+    ],
     "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
     "broadcasts": [
         *("2  gets", "never: no consent", "done", "begun", "is scheduled."),

@@ -285,7 +285,8 @@ async def test_who_is_only_to_be_kept_is_asked_nothing(service: Service) -> None
     path = f"/v1/surveys/{survey}/invitations"
 
     async def invited(**who: str) -> int:
-        return (await service.client.post(path, json=who)).status_code
+        body = {"override": True, "reason": "a test", **who}
+        return (await service.client.post(path, json=body)).status_code
 
     restrained = ProfileActivity(
         workspace=service.workspace,

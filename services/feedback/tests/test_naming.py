@@ -1,9 +1,10 @@
 """Whom identifiers name, and what can never be stored of them."""
 
+import msgspec
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.activity import ContactPoint, ProfileActivity
 from rapport_common.testing.profiles import sections
 from rapport_feedback.api.models import Address
 from rapport_feedback.domain import naming
@@ -64,3 +65,26 @@ def test_who_is_invited_has_one_address(text: str) -> None:
     assert address.validate_python(" A@Example.com") == "a@example.com"
     with pytest.raises(ValidationError):
         address.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("traits", "language"),
+    [
+        ({"language": "de-AT", "locale": "fr"}, "de-AT"),
+        ({"locale": "fr_CA"}, "fr_CA"),
+        ({"language": 7, "locale": ""}, ""),
+        ({"language": "x" * 36}, ""),
+        ({"language": "de\x00"}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_a_language_is_what_traits_call_so(traits: object, language: str) -> None:
+    told = None if traits is None else msgspec.Raw(msgspec.json.encode(traits))
+    assert naming.language_told(told) == language
+
+
+def test_a_contact_point_that_can_never_be_stored_is_left_out() -> None:
+    good = ContactPoint(channel="email", value="a@example.com")
+    bad = [ContactPoint(channel="e\0", value="a"), ContactPoint(channel="sms", value="\0")]
+    assert naming.storable_points([good, *bad]) == [good]

@@ -110,6 +110,27 @@ def test_a_line_of_history_says_who_and_from_where() -> None:
     assert (step.acknowledge_due_at, step.due_at) == (case.acknowledge_due_at, case.due_at)
 
 
+@pytest.mark.parametrize(
+    ("kind", "score", "group"),
+    [
+        (Kind.NPS, 0, "detractor"),
+        (Kind.NPS, 6, "detractor"),
+        (Kind.NPS, 7, "passive"),
+        (Kind.NPS, 8, "passive"),
+        (Kind.NPS, 9, "promoter"),
+        (Kind.CSAT, 5, None),
+    ],
+)
+def test_a_promoter_is_told_as_one_and_only_of_an_nps(
+    kind: Kind, score: int, group: str | None
+) -> None:
+    invitation = Invitation("acme", ONE, TWO, 1, ADA, NOON, kind, "Why?")
+    form = simple("Why?", kind)
+    event = own_events.answered(form, invitation, Response(ONE, {"score": score}, 1, NOON, NOON))
+    assert event is not None
+    assert msgspec.json.decode(event.properties).get("group") == group
+
+
 def test_whose_a_case_is_and_what_was_given_are_told_without_its_text() -> None:
     known = own_events.case_verified(complaint(State.RECEIVED), NOON)
     gift = Goodwill(

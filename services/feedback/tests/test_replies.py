@@ -84,7 +84,7 @@ async def bring(service: Service, *records: ProfileActivity) -> None:
     """One batch in one transaction."""
     settings = make_settings()
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
-    [one] = subscriptions(Replies(cases_of(publisher, settings)))
+    [one, _segments] = subscriptions(Replies(cases_of(publisher, settings)))
     batch = [Record("profile.activity", 0, at, b"p", each) for at, each in enumerate(records)]
     async with service.engine.begin() as tx:
         await one.handle(batch, tx)

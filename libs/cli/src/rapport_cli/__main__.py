@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 import rapport_keys
 from rapport_cli import (
+    askings,
     audiences,
     brand,
     broadcasts,
@@ -26,6 +27,7 @@ from rapport_cli import (
     computed,
     consent_rules,
     consents,
+    contact_policy,
     contact_rules,
     coupons,
     dead_letters,
@@ -145,6 +147,8 @@ app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
 app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
+app.add_typer(askings.app, name="asking")
+app.add_typer(contact_policy.app, name="contact-policy")
 app.add_typer(case_work.app, name="case")  # with the commands of `cases`
 app.add_typer(case_desk.agents, name="agent")
 app.add_typer(case_desk.teams, name="team")

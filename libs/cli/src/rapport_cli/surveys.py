@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import documents, show, whole_files
+from rapport_cli import documents, follow_ups, show, whole_files
 from rapport_cli.errors import CliError
 
 app = typer.Typer(help="Surveys, invitations and scores.", no_args_is_help=True)
+app.add_typer(follow_ups.app, name="follow-up")
 SurveyId = Annotated[str, typer.Argument(help="The survey's id.")]
 UserId = Annotated[str | None, typer.Option(help="Whose it is: the user id.")]
 Email = Annotated[str | None, typer.Option(help="Whose it is: the e-mail address.")]
@@ -139,6 +140,9 @@ def invite(
     trait: Annotated[
         list[str] | None, typer.Option(help="What texts may say of them: NAME=VALUE.")
     ] = None,
+    override: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Whatever the contact policy says: why.")
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Print a person's link to the survey; the same one the next time."""
@@ -146,11 +150,29 @@ def invite(
     for name, given in (("context", context), ("traits", trait)):
         if given:
             who[name] = dict(documents.named(one, f"--{name}") for one in given)
+    if override:
+        who |= {"override": True, "reason": override}
     answer = show.session(ctx).api("feedback").post(f"{_path(survey)}/invitations", who)
     if as_json:
         show.data(answer)
         return
     typer.echo(answer["url"])
+
+
+@app.command()
+def why_not(
+    ctx: typer.Context,
+    survey: SurveyId,
+    *,
+    user_id: UserId = None,
+    email: Email = None,
+    anonymous_id: AnonymousId = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show why a person is not invited now, and from when on they can be."""
+    who = somebody(user_id, email, anonymous_id)
+    found = show.session(ctx).api("feedback").get(f"{_path(survey)}/why-not", **who)
+    (show.data if as_json else show.pairs)(found)
 
 
 @app.command()
@@ -164,6 +186,22 @@ def link(
         show.data(answer)
         return
     typer.echo(answer["url"])
+
+
+@app.command()
+def qr(
+    ctx: typer.Context,
+    survey: SurveyId,
+    file: Annotated[Path, typer.Argument(help="Where to: an SVG, for print in any size.")],
+    *,
+    context: Context = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Write a QR code of the link for all to an anonymous survey, for a poster or receipt."""
+    body = {"context": dict(documents.named(one, "--context") for one in context or ())}
+    answer = show.session(ctx).api("feedback").post(f"{_path(survey)}/qr", body)
+    with whole_files.whole(file, as_json=as_json) as part:
+        part.write_text(answer.get("svg", ""))
 
 
 @app.command()

@@ -34,14 +34,22 @@ MESSAGES: Mapping[int, str] = {
 SITE = Site(Path(__file__).parent)
 
 
-def ask(address: str, *, language: str, brand: Brand | None = None) -> Page:
+def ask(
+    address: str, *, language: str, brand: Brand | None = None, of_surveys: bool = False
+) -> Page:
     """The question; only the button's POST unsubscribes, so no link scanner can."""
-    return SITE.render("unsubscribe.html", language, brand, address=masked(address))
+    return SITE.render(
+        "unsubscribe.html", language, brand, address=masked(address), of_surveys=of_surveys
+    )
 
 
-def done(address: str, *, language: str, brand: Brand | None = None) -> Page:
+def done(
+    address: str, *, language: str, brand: Brand | None = None, of_surveys: bool = False
+) -> Page:
     """The confirmation, the same however often the button is pressed."""
-    return SITE.render("unsubscribed.html", language, brand, address=masked(address))
+    return SITE.render(
+        "unsubscribed.html", language, brand, address=masked(address), of_surveys=of_surveys
+    )
 
 
 def preferences(

@@ -9,7 +9,7 @@ from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_feedback.api import cases_of, routers
+from rapport_feedback.api import askers_of, cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import subscriptions
 from rapport_feedback.handlers.assigning import Assigning
@@ -46,7 +46,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     take_in(process, cases, publisher, settings)
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
-    process.due({**Deadlines(publisher).kinds, **assigning.kinds})
+    process.due({**Deadlines(publisher).kinds, **assigning.kinds, **askers_of(settings).kinds})
     rewinding = Rewinding(process.engine, publisher, settings.service_levels())
     works = {
         REWIND: rewinding.work,

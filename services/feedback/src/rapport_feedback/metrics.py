@@ -13,6 +13,11 @@ ANSWERS = Counter(
     "Answers sent by customers: recorded, revised, unchanged, or refused.",
     ["result"],
 )
+OCCASIONS = Counter(
+    "rapport_survey_occasions_total",
+    "Occasions on which somebody was to be asked, by what they have become.",
+    ["state"],
+)
 REPLIES = Counter(
     "rapport_feedback_replies_total",
     "Answers to mails: a case was opened, or went on, or had too many.",

@@ -6,10 +6,11 @@ from datetime import date
 from pathlib import Path
 
 from rapport_common.pages.brand import NO_BRAND, Brand
+from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page, Site
 from rapport_feedback.domain.question_fields import CHOOSE_NUMBER, AnswerError
 from rapport_feedback.domain.question_fields import MESSAGES as OF_ANSWERS
-from rapport_feedback.domain.questions import Scale, Value, kind_of
+from rapport_feedback.domain.questions import Scale, Texts, Value, kind_of
 from rapport_feedback.domain.scores import Estimate, measured
 from rapport_feedback.domain.survey_charts import chart
 from rapport_feedback.domain.survey_forms import MAIN_REASON, Form, PageOf
@@ -142,6 +143,66 @@ def _pressed(sheet: Sheet) -> dict[str, object]:
         "others": others,
         "chosen": chosen if sheet.response is None else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What an invitation says, as Liquid: `{{ data.url }}` is the link, and the same for all."""
+
+    subject: str
+    html: str
+    text: str
+
+
+_link, _way_out = "https://link.invalid", "https://way-out.invalid"
+
+
+def invitation(
+    form: Form,
+    *,
+    language: str,
+    subject: Texts | None,
+    intro: Texts | None,
+    is_reminder: bool,
+    brand: Brand | None,
+) -> Mail:
+    """A mail with the scores as links: each opens the page, where it waits for one press.
+
+    In `language` (what a person's traits say, or nothing) as far as there are words in it.
+    """
+    wanted = language or form.languages[0]
+    reader = Reader(form, [wanted], {}, {})
+    lead = form.lead
+    is_first = lead is not None and lead in form.pages[0].questions
+    question = lead.text if lead is not None and is_first else form.pages[0].questions[0].text
+    scores = range(lead.lowest, lead.highest + 1) if lead is not None and is_first else ()
+    words = reader.says(subject or question).text
+    values = {
+        "says": reader.says,
+        "subject": words,
+        "intro": intro,
+        "question": question,
+        "lead": lead,
+        "scores": scores,
+        "is_reminder": is_reminder,
+        "url": _link,
+        "way_out": _way_out,
+    }
+    told = language_of(wanted)
+    page = SITE.render("survey_mail.html", told, brand, **values).html
+    plain = SITE.render("survey_mail_text.html", told, brand, **values).html
+    # What people wrote is no Liquid; in a page an entity stands for each brace.
+    return Mail(
+        subject=_filled(words, "{ "),
+        html=_filled(page, "&#123;"),
+        text=_filled(plain.strip() + "\n", "{ "),
+    )
+
+
+def _filled(told: str, brace: str) -> str:
+    for mark in ("{", "%"):
+        told = told.replace("{" + mark, brace + mark.replace("{", brace))
+    return told.replace(_link, "{{ data.url }}").replace(_way_out, "{{ unsubscribe_url }}")
 
 
 def case_taken(

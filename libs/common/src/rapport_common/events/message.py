@@ -1,6 +1,7 @@
 """The record on `message.requests`: one transactional message to one person."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,9 @@ from rapport_common.events.envelope import empty_object
 class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Asks campaign for one message; `request_id` makes it at most one.
 
+    `purpose`: a `survey` goes to nobody who has said no to surveys, and says how to; it may have
+    `unsubscribe_url` in its texts. By another `channel` than e-mail `text` is said, and the person
+    has to be reached at `to` by it still.
     `reply_to` is where answers go (empty: to campaign); `references` are the ids of the mails that
     it goes on with, in their form `<…>`, the last one the one that it answers.
     """
@@ -23,5 +27,7 @@ class MessageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     text: str
     requested_at: datetime
     data: msgspec.Raw = msgspec.field(default_factory=empty_object)
+    purpose: Literal["service", "survey"] = "service"
+    channel: Literal["email", "sms"] = "email"
     reply_to: str = ""
     references: list[str] = []

@@ -112,7 +112,14 @@ def _unsubscribe_routes(
             brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
             raise unknown_link()
-        return answered(pages.ask(found.address, language=_language(request), brand=brand))
+        return answered(
+            pages.ask(
+                found.address,
+                language=_language(request),
+                brand=brand,
+                of_surveys=found.of_surveys,
+            )
+        )
 
     @router.post("/u/{text}")
     async def unsubscribe(text: str, request: Request) -> Response:
@@ -127,7 +134,9 @@ def _unsubscribe_routes(
         language = _language(request)
         if found.is_test:
             return answered(pages.test_mail(language=language, brand=brand))
-        return answered(pages.done(found.address, language=language, brand=brand))
+        return answered(
+            pages.done(found.address, language=language, brand=brand, of_surveys=found.of_surveys)
+        )
 
 
 def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, door: Door) -> None:

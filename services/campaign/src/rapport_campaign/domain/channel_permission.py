@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rapport_campaign.domain.addresses import Address
-from rapport_campaign.domain.model import PROMOTION, Person, Purpose, State
+from rapport_campaign.domain.model import PROMOTION, SURVEY, Person, Purpose, State
 from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
@@ -31,6 +31,7 @@ from rapport_campaign.domain.permission import (
     Wait,
     listed,
     no_to,
+    survey_refusal,
 )
 from rapport_campaign.domain.suppressions import Listings
 from rapport_campaign.domain.tasks import PHONE, STORE, STORE_WORD
@@ -116,11 +117,15 @@ def decide_by(
         return Suppress(NO_POINT)
     refusals: list[str] = []
     for one in points:
-        no = listed(one.value, purpose, listings) or _refusal(
-            *(one, channel, purpose, state.consent),
-            policy=policy,
-            suppressions=suppressions,
-            now=now,
+        no = (
+            listed(one.value, purpose, listings)
+            or (survey_refusal(state, channel, one.value) if purpose == SURVEY else None)
+            or _refusal(
+                *(one, channel, purpose, state.consent),
+                policy=policy,
+                suppressions=suppressions,
+                now=now,
+            )
         )
         if no is None:
             return Send(one.value)

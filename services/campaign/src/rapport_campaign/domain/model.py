@@ -12,13 +12,15 @@ from rapport_common.events.activity import ContactPoint, Restraint
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 
-Purpose = Literal["promotion", "service"]
+Purpose = Literal["promotion", "service", "survey"]
+"""A `survey` needs no yes, and goes to nobody who has said no to it."""
 Kind = Literal["entry", "request", "test", "opt_in"]
 CampaignState = Literal["draft", "running", "paused", "archived"]
 MessageState = Literal["planned", "sending", "sent", "failed", "suppressed", "uncertain"]
 
 PROMOTION: Purpose = "promotion"
 SERVICE: Purpose = "service"
+SURVEY: Purpose = "survey"
 STATES: tuple[MessageState, ...] = (
     "planned",
     "sending",

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import msgspec
 
-from rapport_campaign.domain.model import PROMOTION, State
+from rapport_campaign.domain.model import PROMOTION, Purpose, State
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.kinds import PHONE
@@ -133,8 +133,16 @@ def opted_in(
     )
 
 
-def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: datetime) -> Event:
-    """The owner of an address wants no more promotional mail there."""
+def withdrawn(
+    workspace: str,
+    who: Identifier,
+    send_key: str,
+    address: str,
+    at: datetime,
+    *,
+    purpose: Purpose = PROMOTION,
+) -> Event:
+    """The owner of an address wants no more mail of a purpose there."""
     return event(
         workspace=workspace,
         who=who,
@@ -145,7 +153,7 @@ def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: 
         properties={
             "contact_point": address,
             "channel": EMAIL_CHANNEL,
-            "purpose": PROMOTION,
+            "purpose": purpose,
             "state": "withdrawn",
         },
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
 from rapport_campaign.domain.facts import Facts
-from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose, State
+from rapport_campaign.domain.model import PROMOTION, SERVICE, SURVEY, Kind, Person, Purpose, State
 from rapport_campaign.domain.suppressions import Entry, Listings, stops
 from rapport_common.events.consent import (
     ANY_PURPOSE,
@@ -23,7 +23,12 @@ from rapport_common.events.consent import (
     normal_channel,
     normal_purpose,
 )
-from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_email
+from rapport_common.events.contact import (
+    ANY_CHANNEL,
+    EMAIL_CHANNEL,
+    normal_contact_point,
+    normal_email,
+)
 from rapport_common.events.profile import ConsentState
 
 Suppressions = Mapping[tuple[str, Purpose], datetime]
@@ -132,8 +137,14 @@ def decide(
     state = person.state if person is not None else None
     if state is not None and "processing" in state.restraints:
         return Suppress(RESTRICTED)
+    if purpose == SURVEY:
+        if state is None:
+            return Wait(UNKNOWN) if waited < GIVE_UP_AFTER else Suppress(UNKNOWN)
+        no = survey_refusal(state, EMAIL_CHANNEL, normal_email(to_address or ""), objections)
+        if no is not None:
+            return Suppress(no)
     if kind != "entry":
-        return _to_given(kind, to_address or "", state, suppressions, listings)
+        return _to_given(kind, to_address or "", state, suppressions, listings, purpose=purpose)
     if person is not None and person.gone:
         return Suppress(GONE)
     if state is None:
@@ -141,6 +152,37 @@ def decide(
     if purpose == PROMOTION:
         return promotion(state, policy, suppressions, objections, listings, now=now)
     return _service(addresses_of(state), suppressions, listings)
+
+
+def survey_refusal(
+    state: State, channel: str, address: str, objections: Objections = ()
+) -> str | None:
+    """Why somebody is not asked anything at an address (normal); None when nothing is against it.
+
+    To ask how somebody has liked something is advertising for courts, so who objects to marketing
+    is not asked. No yes is needed; the newest word about surveys, or about everything, is heeded.
+    """
+    if "marketing" in state.restraints:
+        return OBJECTED
+    words = [one for one in state.consent if _is_about_surveys(one, channel, address)]
+    newest = max(words, key=lambda one: (one.at, one.state != _GRANTED), default=None)
+    if newest is not None and newest.state != _GRANTED and not newest.expired:
+        return f"consent {newest.state}"
+    if newest is None:
+        others = (word for at, what, word in objections if (at, what) == (address, SURVEY))
+        return next((f"consent {word}" for word in others), None)
+    return None
+
+
+def _is_about_surveys(one: ConsentState, channel: str, address: str) -> bool:
+    """Whether a word is about surveys there: a yes names them, a no may be wider."""
+    named, purpose = normal_channel(one.channel) or "", normal_purpose(one.purpose) or ""
+    point = normal_contact_point(channel, one.contact_point)
+    if one.state == _GRANTED:
+        return (named, purpose, point) == (channel, SURVEY, address)
+    if named == ANY_CHANNEL:
+        return purpose in {SURVEY, ANY_PURPOSE}
+    return named == channel and purpose in {SURVEY, ANY_PURPOSE} and point == address
 
 
 def promotion(
@@ -234,9 +276,9 @@ def objections_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], Consent
     return {place: one.state for place, one in words if one.state != _GRANTED and not one.expired}
 
 
-def granted_at(state: State | None, address: str) -> datetime | None:
-    """When a person last agreed to promotions at an address, if that is their word of now."""
-    one = consents_of(state.consent).get((address, PROMOTION)) if state is not None else None
+def granted_at(state: State | None, address: str, purpose: Purpose = PROMOTION) -> datetime | None:
+    """When a person last agreed to a purpose at an address, if that is their word of now."""
+    one = consents_of(state.consent).get((address, purpose)) if state is not None else None
     return one.at if one is not None and one.state == _GRANTED else None
 
 
@@ -299,15 +341,19 @@ def _to_given(
     state: State | None,
     suppressions: Suppressions,
     listings: Listings,
+    *,
+    purpose: Purpose = SERVICE,
 ) -> Verdict:
     address = normal_email(address)
     if not envelope_address(address):
         return Suppress(NO_ADDRESS)
     if kind == "test":
         return Send(address)
-    if listed(address, SERVICE, listings):
+    if listed(address, purpose, listings):
         return no_to(LISTED, address, listings)
-    if (address, SERVICE) in suppressions:
+    since = suppressions.get((address, purpose))
+    agreed = granted_at(state, address, purpose)
+    if since is not None and (agreed is None or agreed <= since):
         return Suppress(SUPPRESSED)
     known = addresses_of(state) if state is not None else []
     # Who is asked to confirm is told nothing but what they are asked.

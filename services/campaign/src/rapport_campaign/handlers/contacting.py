@@ -111,7 +111,9 @@ async def forget_unsent(tx: AsyncConnection, unsent: Mapping[MessageKey, str]) -
 
 def _contact(one: Claimed, person: Person | None, address: str) -> Contact:
     is_of_campaign = one.kind == "entry"
-    purpose: ContactClass = one.purpose if is_of_campaign else "transactional"
+    purpose: ContactClass = (
+        one.purpose if is_of_campaign and one.purpose != "survey" else "transactional"
+    )
     return Contact(
         workspace=one.workspace,
         profile_id=person.profile_id if person is not None else one.profile_id,

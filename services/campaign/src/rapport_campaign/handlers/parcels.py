@@ -94,7 +94,7 @@ def task(workspace: str, channel: str, ready: Ready) -> Task:
         task_id=UUID(hex=parcel.message_id[:32]),
         send_key=parcel.message_id,
         channel=task_channel(channel),
-        purpose=claimed.purpose,
+        purpose="service" if claimed.purpose == "survey" else claimed.purpose,
         profile_id=claimed.profile_id,
         campaign_id=claimed.campaign_id,
         point=parcel.address if channel == PHONE else "",

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import SERVICE, Content, NewMessage
+from rapport_campaign.domain.model import Content, NewMessage
 from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before, state_for
 from rapport_campaign.domain.storable import require_storable
 from rapport_campaign.handlers.ledger import count, write_plan
@@ -55,7 +55,8 @@ def _requested(
     message = NewMessage(
         workspace=request.workspace,
         kind="request",
-        purpose=SERVICE,
+        purpose=request.purpose,
+        channel=request.channel,
         campaign_id=None,
         occasion=request.request_id,
         profile_id=now_ids[request.workspace, request.profile_id],

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.machines import BURST_LINKS, BURST_SECONDS, Label, Look, label
-from rapport_campaign.domain.model import PROMOTION, State
+from rapport_campaign.domain.model import SURVEY, State
 from rapport_campaign.domain.permission import granted_at
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.store import locks, outcomes, people, tracking
@@ -31,6 +31,11 @@ class Recipient:
 
     address: str
     is_test: bool
+    of_surveys: bool = False
+
+
+def _recipient(sent: Sent) -> Recipient:
+    return Recipient(sent.to_address, sent.kind == "test", sent.refused == SURVEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Tracker:
     async def recipient(self, tx: AsyncConnection, token: Token) -> Recipient | None:
         """Whom a token was made for."""
         sent = await tracking.message(tx, token.workspace, token.send_key)
-        return Recipient(sent.to_address, sent.kind == "test") if sent else None
+        return _recipient(sent) if sent else None
 
     async def unsubscribe(
         self, tx: AsyncConnection, token: Token, trace: str | None
@@ -69,7 +74,7 @@ class Tracker:
             return None
         if sent.kind != "test":
             await self._suppress(tx, sent, trace)
-        return Recipient(sent.to_address, sent.kind == "test")
+        return _recipient(sent)
 
     async def opened(
         self, tx: AsyncConnection, token: Token, trace: str | None, by: Visitor = NOBODY
@@ -129,15 +134,18 @@ class Tracker:
         await locks.own_addresses(tx, [key])
         stored = (await tracking.suppressions(tx, [key])).get(sent.workspace, {})
         state = await self._state(tx, sent)
-        since = stored.get((address, PROMOTION))
-        agreed = granted_at(state, address)
+        since = stored.get((address, sent.refused))
+        agreed = granted_at(state, address, sent.refused)
         if since is not None and (agreed is None or agreed <= since):
             return
         now = clock.now()
         # What was agreed before is taken back, also when a clock that is ahead has stamped it.
-        await tracking.suppress(tx, key, sent.profile_id, UNSUBSCRIBED, max(now, agreed or now))
+        at = max(now, agreed or now)
+        await tracking.suppress(tx, key, sent.profile_id, UNSUBSCRIBED, at, purpose=sent.refused)
         who = own_events.identity(state, address)
-        event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
+        event = own_events.withdrawn(
+            sent.workspace, who, sent.send_key, address, now, purpose=sent.refused
+        )
         await self.publisher.publish(tx, [(event, trace)])
         metrics.TRACKED.labels("unsubscribe").inc()
 

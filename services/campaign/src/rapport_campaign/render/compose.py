@@ -11,7 +11,7 @@ import msgspec
 
 from rapport_campaign.domain import returning, tokens
 from rapport_campaign.domain.addresses import envelope_address, mailbox
-from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link, State
+from rapport_campaign.domain.model import PROMOTION, SURVEY, Campaign, Claimed, Content, Link, State
 from rapport_campaign.domain.templates import Said, languages_of
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.domain.utm import Utm, with_utm
@@ -100,6 +100,8 @@ class Composer:
             return spoken(job.campaign.content or "{}", {**job.data, **known})
         if job.campaign is not None:
             return self._from_campaign(job, job.campaign, now)
+        if job.content is not None and job.claimed.channel != EMAIL_CHANNEL:
+            return _spoken_request(job, job.content)
         if job.content is not None:
             return self._from_request(job, job.content, now)
         message = f"message {job.claimed.send_key} has neither a campaign nor a content"
@@ -154,19 +156,24 @@ class Composer:
         return self._mail(job, letter, links)
 
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
-        data = msgspec.json.decode(content.data)
-        variables = person_variables(job.state, job.address) | {"data": data}
+        variables = _request_variables(job, content)
+        # RFC 3834: no vacation answers to a mail that a person's act has triggered.
+        headers = {"Auto-Submitted": "auto-generated"}
+        if job.claimed.purpose == SURVEY:
+            token = Token(job.claimed.workspace, job.claimed.send_key)
+            way_out = f"{self._base}/u/{tokens.sign(self._key, 'unsubscribe', token)}"
+            variables["unsubscribe_url"] = way_out
+            headers["List-Unsubscribe"] = f"<{way_out}>"
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         for part, is_html in (
             (content.subject, False),
             (content.html, True),
             (content.text, False),
         ):
-            require_known(part or "", html=is_html)
+            require_known(part or "", html=is_html, purpose=job.claimed.purpose)
         page = rendered(content.html, variables, html=True)
         text = rendered(content.text, variables, html=False) if content.text else as_text(page)
         subject = rendered(content.subject, variables, html=False)
-        # RFC 3834: no vacation answers to a mail that a person's act has triggered.
-        headers = {"Auto-Submitted": "auto-generated"}
         letter = self._letter(job, self._service_from, (subject, page, text), headers, now)
         return self._mail(job, replace(letter, headers={**letter.headers, **_thread(content)}))
 
@@ -208,6 +215,17 @@ class Composer:
 
     def _token(self, job: Job) -> str:
         return returning.signed(self._key, job.claimed.workspace, job.claimed.send_key)
+
+
+def _request_variables(job: Job, content: Content) -> dict[str, Any]:
+    return person_variables(job.state, job.address) | {"data": msgspec.json.decode(content.data)}
+
+
+def _spoken_request(job: Job, content: Content) -> Spoken:
+    """What a request says by another channel than e-mail: its text."""
+    require_known(content.text or "", html=False)
+    told = msgspec.json.encode({"text": content.text or ""}).decode()
+    return spoken(told, _request_variables(job, content))
 
 
 def person_variables(state: State | None, address: str) -> dict[str, Any]:

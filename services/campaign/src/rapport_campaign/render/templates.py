@@ -12,7 +12,13 @@ from liquid.exceptions import LiquidError, LiquidSyntaxError, LiquidValueError, 
 from rapport_campaign.render import meter
 from rapport_campaign.render.engine import Counted, Limited
 from rapport_campaign.render.linked import Known, Linked
-from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, Unknown, unknown_in
+from rapport_campaign.render.variables import (
+    EXISTING,
+    OF_REQUESTS,
+    OF_SURVEYS,
+    Unknown,
+    unknown_in,
+)
 
 MAX_SOURCE = 64 * 1024
 MAX_COMPILED = 256 * 1024
@@ -91,9 +97,10 @@ def problems(
 
 
 @lru_cache(maxsize=_KEPT)
-def require_known(source: str, *, html: bool) -> None:
-    """TemplateError when a request's template has a variable that requests don't have."""
-    for one in problems(source, html=html, existing=OF_REQUESTS):
+def require_known(source: str, *, html: bool, purpose: str = "") -> None:
+    """TemplateError when a request's template has a variable that such requests don't have."""
+    existing = OF_SURVEYS if purpose == "survey" else OF_REQUESTS
+    for one in problems(source, html=html, existing=existing):
         raise TemplateError(one.message, one.line, one.column)
 
 

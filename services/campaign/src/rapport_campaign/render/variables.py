@@ -41,6 +41,9 @@ OF_REQUESTS: Mapping[str, Any] = {
 }
 """What there is in the message that one request asks for."""
 
+OF_SURVEYS: Mapping[str, Any] = {**OF_REQUESTS, "unsubscribe_url": _VALUE}
+"""The same of one that asks somebody how they liked something."""
+
 # Liquid has these of every value.
 _OF_ANY_VALUE = {"size", "first", "last"}
 
@@ -84,7 +87,7 @@ def _exists(path: list[Any], tree: Any) -> bool:
         if tree is ANY or segment is None:
             return True
         if segment not in tree:
-            is_root = tree is EXISTING or tree is OF_REQUESTS
+            is_root = any(tree is one for one in (EXISTING, OF_REQUESTS, OF_SURVEYS))
             return not is_root and segment in _OF_ANY_VALUE
         tree = tree[segment]
     return True

@@ -8,12 +8,12 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import PROMOTION, Kind, Link, Purpose
+from rapport_campaign.domain.model import PROMOTION, SURVEY, Kind, Link, Purpose
 from rapport_campaign.store.ledger import PLACE
 
 _SENT = text(
     "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
-    f"to_address, traceparent, channel, sent_at FROM campaign.every_message WHERE {PLACE} "
+    f"to_address, traceparent, channel, sent_at, purpose FROM campaign.every_message WHERE {PLACE} "
     "AND to_address IS NOT NULL"
 )
 _TOUCH = {
@@ -42,6 +42,12 @@ class Sent:
     traceparent: str | None
     channel: str
     sent_at: datetime | None = None
+    purpose: Purpose = PROMOTION
+
+    @property
+    def refused(self) -> Purpose:
+        """What its link to unsubscribe ends: surveys, or promotions."""
+        return SURVEY if self.purpose == SURVEY else PROMOTION
 
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
@@ -146,9 +152,15 @@ async def suppressions(
 
 
 async def suppress(
-    tx: AsyncConnection, place: tuple[str, str], profile_id: str, reason: str, at: datetime
+    tx: AsyncConnection,
+    place: tuple[str, str],
+    profile_id: str,
+    reason: str,
+    at: datetime,
+    *,
+    purpose: Purpose = PROMOTION,
 ) -> None:
-    """Stop promotions to a (workspace, address) from `at` on, by a link of whose."""
+    """Stop messages of a purpose to a (workspace, address) from `at` on, by a link of whose."""
     workspace, address = place
     await tx.execute(
         text(
@@ -161,7 +173,7 @@ async def suppress(
         {
             "workspace": workspace,
             "address": address,
-            "purpose": PROMOTION,
+            "purpose": purpose,
             "reason": reason,
             "at": at,
             "profile": profile_id,

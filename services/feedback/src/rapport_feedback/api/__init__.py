@@ -11,6 +11,7 @@ from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_feedback.api.answers import answer_routes
 from rapport_feedback.api.arrivals import address_routes, arrival_routes, complaint_form_routes
+from rapport_feedback.api.askings import asking_change_routes, asking_routes
 from rapport_feedback.api.attachments import attachment_routes
 from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_merging import link_routes, merge_routes
@@ -20,8 +21,11 @@ from rapport_feedback.api.cases import case_change_routes, case_routes, one_case
 from rapport_feedback.api.catalogue import catalogue_routes
 from rapport_feedback.api.complaint_pages import complaint_pages
 from rapport_feedback.api.connectors import Secrets, connector_routes, connector_use_routes
+from rapport_feedback.api.contact_policy import contact_policy_routes, why_not_routes
 from rapport_feedback.api.desk import agent_routes, queue_routes, team_routes
+from rapport_feedback.api.follow_ups import follow_up_routes
 from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_routes, view_routes
+from rapport_feedback.api.posters import poster_routes, snippet_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.redress import action_routes, redress_routes
 from rapport_feedback.api.survey_scores import score_routes
@@ -33,9 +37,11 @@ from rapport_feedback.api.surveys import (
 )
 from rapport_feedback.handlers.answering import Answering
 from rapport_feedback.handlers.arriving import Arriving
+from rapport_feedback.handlers.asking import Askers
 from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.connecting import Connecting
+from rapport_feedback.handlers.follow_ups import FollowingUp
 from rapport_feedback.handlers.merging import Merging
 from rapport_feedback.handlers.redress import Redress
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
@@ -47,6 +53,12 @@ from rapport_feedback.tables import SCHEMA
 def cases_of(publisher: Publisher, settings: Settings) -> Cases:
     """The use cases of complaints, with the settings put in."""
     return Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+
+
+def askers_of(settings: Settings) -> Askers:
+    """Who carries out standing orders, with the settings put in."""
+    requests = Publisher(SCHEMA, MESSAGE_REQUESTS)
+    return Askers(requests, key_bytes(settings.link_key), settings.link_base())
 
 
 def work_routes(engine: AsyncEngine, cases: Cases, merging: Merging) -> list[APIRouter]:
@@ -73,14 +85,21 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
     link_key = key_bytes(settings.link_key)
     surveys = Surveys(link_key=link_key, lifetime=timedelta(days=settings.invitation_days))
     grace = timedelta(minutes=settings.answer_grace_minutes)
-    answers = SurveyAnswers(publisher, link_key=link_key, grace=grace)
     cases = cases_of(publisher, settings)
+    answers = SurveyAnswers(publisher, FollowingUp(cases), link_key=link_key, grace=grace)
     return [
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),
         form_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
+        poster_routes(engine, surveys, settings.link_base()),
+        snippet_routes(),
         score_routes(engine, surveys),
+        contact_policy_routes(engine),
+        why_not_routes(engine, surveys),
+        follow_up_routes(engine, surveys),
+        asking_routes(engine),
+        asking_change_routes(engine),
         case_routes(engine, cases),
         *work_routes(engine, cases, Merging(cases, publisher)),
         one_case_routes(engine, cases),

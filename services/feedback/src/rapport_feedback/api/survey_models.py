@@ -32,6 +32,7 @@ from rapport_feedback.domain.survey_forms import (
 )
 from rapport_feedback.domain.survey_texts import missing
 from rapport_feedback.domain.surveys import Kind, State, Survey
+from rapport_feedback.handlers.contact_policy import Override
 from rapport_feedback.store.survey_answers import Listed
 from rapport_feedback.store.surveys import Version
 
@@ -166,10 +167,23 @@ class NewInvitation(Named):
 
     context: Context = Field(default_factory=dict)
     traits: Traits = Field(default_factory=dict)
+    override: bool = Field(default=False, description="Invite, whatever the contact policy says.")
+    reason: Line | None = Field(default=None, description="Why it is overridden: staff read it.")
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if self.override and self.reason is None:
+            message = "say why the contact policy does not hold here: reason"
+            raise ValueError(message)
+        return self
 
     def dimensions(self) -> dict[str, str]:
         """By what the answer is counted."""
         return self.context
+
+    def overridden(self, actor: str) -> Override | None:
+        """By whom and why the contact policy is not heeded; None: it is."""
+        return Override(actor, self.reason) if self.override and self.reason else None
 
 
 class SurveyView(BaseModel):

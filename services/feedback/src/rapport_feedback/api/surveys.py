@@ -163,7 +163,11 @@ def invitation_routes(engine: AsyncEngine, surveys: Surveys, public_url: str) ->
     async def invite(
         survey_id: str, body: NewInvitation, caller: Writer, response: Response
     ) -> Invited:
-        """The link of a person to the survey's wave; 200 with the same link the next time."""
+        """The link of a person to the survey's wave; 200 with the same link the next time.
+
+        409 `too_soon` with `opens_at` while the contact policy is against a new one, unless
+        `override` is said with a reason.
+        """
         async with engine.begin() as tx:
             token, is_new = await surveys.invite(
                 tx,
@@ -173,6 +177,7 @@ def invitation_routes(engine: AsyncEngine, surveys: Surveys, public_url: str) ->
                 clock.now(),
                 context=body.dimensions(),
                 traits=body.traits,
+                override=body.overridden(caller.subject),
             )
         metrics.INVITATIONS.labels("new" if is_new else "repeated").inc()
         response.status_code = 201 if is_new else 200

@@ -1,8 +1,11 @@
 """Who someone is: the identifiers a customer is named by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rapport_common.events.activity import ProfileActivity
+import msgspec
+
+from rapport_common.events.activity import ContactPoint, ProfileActivity
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
 from rapport_common.events.identifiers import (
@@ -60,3 +63,23 @@ def unstorable(record: ProfileActivity) -> str | None:
     if any("\0" in one.kind or "\0" in one.value for one in named):
         return "an identifier has a NUL character"
     return None
+
+
+_LANGUAGES = ("language", "locale")
+"""Traits that say which one somebody speaks."""
+MAX_LANGUAGE = 35
+
+
+def language_told(traits: msgspec.Raw | None) -> str:
+    """The language that somebody's traits name, as they do; empty for none."""
+    found = msgspec.json.decode(traits) if traits is not None else {}
+    for name in _LANGUAGES:
+        told = found.get(name) if isinstance(found, dict) else None
+        if isinstance(told, str) and 0 < len(told) <= MAX_LANGUAGE and told.isprintable():
+            return told
+    return ""
+
+
+def storable_points(points: Iterable[ContactPoint]) -> list[ContactPoint]:
+    """Those that Postgres can hold: it has no NUL."""
+    return [one for one in points if "\0" not in one.value and "\0" not in one.channel]

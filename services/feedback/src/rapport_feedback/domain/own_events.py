@@ -13,7 +13,7 @@ from rapport_feedback.domain.goodwill import Goodwill
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.questions import Text, kind_of, other_key, score_of
 from rapport_feedback.domain.survey_forms import Form
-from rapport_feedback.domain.surveys import Invitation, Response
+from rapport_feedback.domain.surveys import Invitation, Kind, Response
 
 SOURCE = "feedback"
 ANSWERED = "Survey Answered"
@@ -21,6 +21,8 @@ CASE_CHANGED = "Case State Changed"
 CASE_OVERDUE = "Case Overdue"
 CASE_DUE_SOON = "Case Due Soon"
 CASE_ESCALATED = "Case Escalated"
+DETRACTOR = 6
+_ABOVE = {7: "passive", 8: "passive"}
 CASE_VERIFIED = "Case Verified"
 GOODWILL_GIVEN = "Goodwill Given"
 MAX_WORDS, MAX_WORDS_EACH = 8000, 1000
@@ -51,7 +53,7 @@ def answered(form: Form, invitation: Invitation, response: Response) -> Event | 
             "survey_id": str(invitation.survey_id),
             "kind": invitation.kind,
             "wave": invitation.wave,
-            **({} if score is None else {"score": score}),
+            **({} if score is None else {"score": score, **_group(invitation, score)}),
             "comment": response.answers.get(comment.id, "") if comment else "",
             "response_id": str(response.response_id),
             "revision": response.revision,
@@ -61,6 +63,13 @@ def answered(form: Form, invitation: Invitation, response: Response) -> Event | 
             "answers": list(_answers(form, response.answers)),
         },
     )
+
+
+def _group(invitation: Invitation, score: int) -> dict[str, str]:
+    """Of an NPS whether they are a promoter, a passive or a detractor."""
+    if invitation.kind is not Kind.NPS:
+        return {}
+    return {"group": "detractor" if score <= DETRACTOR else _ABOVE.get(score, "promoter")}
 
 
 def _answers(form: Form, answers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

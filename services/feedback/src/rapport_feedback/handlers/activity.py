@@ -5,12 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ContactPoint
 from rapport_common.follower.domain import Ended, Following, Key, Overlaid
 from rapport_common.kafka.batch import Record
 from rapport_feedback import metrics
-from rapport_feedback.domain.naming import unstorable
-from rapport_feedback.store import people
-from rapport_feedback.store.people import FOLLOWER, IDENTIFIERS, RESTRAINTS, Claim
+from rapport_feedback.domain.naming import language_told, storable_points, unstorable
+from rapport_feedback.handlers.planning import plan_events
+from rapport_feedback.store import people, reaching
+from rapport_feedback.store.people import (
+    CONTACT_POINTS,
+    FOLLOWER,
+    IDENTIFIERS,
+    RESTRAINTS,
+    TRAITS,
+    Claim,
+)
 
 
 async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
@@ -27,7 +36,29 @@ async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
     await _claim(tx, {key: _names(following, key) for key in moved})
     spoken = _changed(turns, RESTRAINTS)
     await people.restrict(tx, spoken, {one for one in spoken if _is_restricted(following, one)})
+    await _reach(tx, following, turns)
+    await plan_events(tx, [record.value for record in batch])
     metrics.PROFILES.inc(len(moved))
+
+
+async def _reach(
+    tx: AsyncConnection, following: Following, turns: Sequence[Overlaid | Ended]
+) -> None:
+    """Note where people are reached now, and which language they speak."""
+    points: dict[Key, Sequence[ContactPoint]] = {}
+    languages: dict[Key, str] = {}
+    ended = {one.key for one in turns if isinstance(one, Ended)}
+    for one in turns:
+        news = following.news.get(one.key, {})
+        if isinstance(one, Ended) or one.key in ended:
+            continue
+        if CONTACT_POINTS in one.taken and CONTACT_POINTS in news:
+            points[one.key] = storable_points(news[CONTACT_POINTS].contact_points or ())
+        if TRAITS in one.taken and TRAITS in news:
+            languages[one.key] = language_told(news[TRAITS].traits)
+    await reaching.keep_points(tx, points)
+    await reaching.keep_languages(tx, languages)
+    await reaching.drop(tx, ended)
 
 
 def _changed(turns: Iterable[Overlaid | Ended], section: int) -> set[Key]:

@@ -23,9 +23,10 @@ from rapport_feedback.domain.survey_conditions import asked_of, holds
 from rapport_feedback.domain.survey_forms import Form, PageOf, Quota
 from rapport_feedback.domain.survey_paths import Walk, walk
 from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
+from rapport_feedback.handlers.follow_ups import FollowingUp
 from rapport_feedback.pages import TOO_LONG
+from rapport_feedback.store import occasions, survey_links, survey_quotas
 from rapport_feedback.store import survey_answers as store
-from rapport_feedback.store import survey_links, survey_quotas
 from rapport_feedback.store import surveys as survey_store
 
 NEVER = timedelta(days=-1)
@@ -77,8 +78,16 @@ class PageError(AppError):
 class SurveyAnswers:
     """The use cases of who has a link; each works in the transaction it is given."""
 
-    def __init__(self, publisher: Publisher, *, link_key: bytes, grace: timedelta) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        following_up: FollowingUp,
+        *,
+        link_key: bytes,
+        grace: timedelta,
+    ) -> None:
         self._publisher = publisher
+        self._following_up = following_up
         self._key = link_key
         self._grace = grace
 
@@ -159,6 +168,11 @@ class SurveyAnswers:
         if after is not before:
             after = await self._within_quotas(tx, invitation, form, before, after)
             await store.save_response(tx, invitation, form, after)
+            if answer_id is None:
+                await occasions.answered(tx, invitation.workspace, invitation_id, now)
+                await self._following_up.answered(
+                    tx, invitation, form, before=before, after=after, now=now
+                )
             await self._publisher.tell(tx, own_events.answered(form, invitation, after))
         view = self._view(invitation, form, version, after, now, key=posted.key)
         return replace(view, recorded=after is not before)

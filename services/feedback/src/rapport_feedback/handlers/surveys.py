@@ -15,7 +15,8 @@ from rapport_feedback.domain.survey_checks import read_form, refused
 from rapport_feedback.domain.survey_forms import Form, to_document
 from rapport_feedback.domain.survey_texts import by_language
 from rapport_feedback.domain.surveys import Kind, Survey
-from rapport_feedback.store import people, survey_links
+from rapport_feedback.handlers.contact_policy import Override, require_open
+from rapport_feedback.store import contact_history, survey_links
 from rapport_feedback.store import surveys as store
 
 FIRST_WAVE = FIRST_VERSION = 1
@@ -149,17 +150,23 @@ class Surveys:
         *,
         context: Mapping[str, str],
         traits: Mapping[str, str],
+        override: Override | None = None,
     ) -> tuple[str, bool]:
         """The token of a person's link to the current wave, and whether it is a new link.
 
         `context`: by what the answer is counted; `traits`: what texts may say of the person.
-        RestrictedError for whose data are only to be kept, AnonymousError where nobody is named.
+        RestrictedError for whose data are only to be kept, AnonymousError where nobody is named,
+        TooSoonError when the contact policy is against a new link and there is no `override`.
         """
         survey = await self._living(tx, workspace, survey_id)
         if survey.anonymous:
             raise rules.AnonymousError
-        if await people.is_restricted(tx, workspace, contact.identifiers):
+        [person] = await contact_history.hold(tx, workspace, [contact.identifiers])
+        if await contact_history.restricted(tx, workspace, [person]):
             raise rules.RestrictedError
+        is_known = await survey_links.is_invited(tx, survey, contact)
+        if not is_known and override is None:
+            await require_open(tx, workspace, survey_id, person, now)
         invitation_id, is_new = await survey_links.invite(
             tx,
             survey,
@@ -169,6 +176,7 @@ class Surveys:
             until=now + self._lifetime,
             context=context,
             traits=traits,
+            overridden=(override.actor, override.reason) if override and not is_known else None,
         )
         return links.sign(self._key, invitation_id), is_new
 

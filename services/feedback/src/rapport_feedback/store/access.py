@@ -27,10 +27,40 @@ IDENTITIES = Rows(
 )
 
 
+_OF_PROFILE = f"{_ALL} AND t.profile_id = ANY(CAST(:profiles AS text[]))"
+ASKED = [
+    Rows(
+        "feedback.asking_occasion",
+        "when you were to be asked something, and what became of it",
+        "feedback.asking_occasion t",
+        {"asking_id": "uuid", "occasion": "text"},
+        plain("state", "reason", "due_at", "channel", "asked_at", "reminders", "answered_at"),
+        _OF_PROFILE,
+    ),
+    Rows(
+        "feedback.segment_stay",
+        "groups of customers that you are in",
+        "feedback.segment_stay t",
+        {"segment_id": "text", "profile_id": "text"},
+        plain("entered_at"),
+        _OF_PROFILE,
+    ),
+    Rows(
+        "feedback.person_reach",
+        "where surveys reach you, and in which language",
+        "feedback.person_reach t",
+        {"profile_id": "text"},
+        {"points": "CAST(t.points AS text)", "language": "t.language"},
+        _OF_PROFILE,
+    ),
+]
+
+
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it."""
     return [
         IDENTITIES,
+        *ASKED,
         _invitations(recogniser),
         _answers(recogniser),
         _comments(recogniser),

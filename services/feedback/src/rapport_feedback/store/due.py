@@ -6,6 +6,9 @@ from rapport_feedback.domain.cases import Clock
 CLOCKS = {f"case_{clock}": clock for clock in Clock}
 """The kinds of rows; their keys are ids of cases."""
 
+ASK, WAVE = "asking", "asking_wave"
+"""The next occasions of a standing order, and the people of a segment; keys are ids of askings."""
+
 KINDS = {clock: kind for kind, clock in CLOCKS.items()}
 
 PUSH = "case_push"

@@ -12,7 +12,7 @@ from rapport_common.follower.follower import Follower
 from rapport_feedback.tables import FOLLOWED
 
 FOLLOWER = Follower(FOLLOWED)
-IDENTIFIERS, RESTRAINTS = (FOLLOWED.sections.index(one) for one in ("identifiers", "restraints"))
+IDENTIFIERS, RESTRAINTS, CONTACT_POINTS, TRAITS = range(len(FOLLOWED.sections))
 
 Claim = tuple[str, str, str, str]
 """(workspace, kind, value, profile id)."""
@@ -91,23 +91,6 @@ _LIFT = text(
     "WHERE r.workspace = v.workspace AND r.profile_id = v.profile_id"
 )
 _RESTRICT = text(f"INSERT INTO feedback.restricted SELECT * FROM {_KEYS} ON CONFLICT DO NOTHING")
-_IS_RESTRICTED = text(
-    "SELECT EXISTS (SELECT FROM feedback.identity i JOIN feedback.restricted r "
-    "USING (workspace, profile_id) JOIN unnest(CAST(:kinds AS text[]), CAST(:values AS text[])) "
-    "AS v(kind, value) ON i.kind = v.kind AND i.value = v.value WHERE i.workspace = :workspace)"
-)
-
-
-async def is_restricted(
-    tx: AsyncConnection, workspace: str, identifiers: Sequence[Identifier]
-) -> bool:
-    """Whether anybody who has any of these identifiers is only to be kept."""
-    given = {
-        "workspace": workspace,
-        "kinds": [kind for kind, _value in identifiers],
-        "values": [value for _kind, value in identifiers],
-    }
-    return bool(await tx.scalar(_IS_RESTRICTED, given))
 
 
 async def profile_of(

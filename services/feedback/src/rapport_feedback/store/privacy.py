@@ -26,6 +26,21 @@ IDENTITIES = Found(
     "SELECT count(*) FROM feedback.identity WHERE workspace = :workspace "
     "AND profile_id = ANY(CAST(:profiles AS text[]))",
 )
+
+
+def _of_profile(table: str) -> Found:
+    """Rows that are kept by the profile alone."""
+    where = "workspace = :workspace AND profile_id = ANY(CAST(:profiles AS text[]))"
+    return Found(
+        table,
+        f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} WHERE {where} LIMIT :limit)",
+        f"SELECT count(*) FROM {table} WHERE {where}",
+    )
+
+
+ASKED = [
+    _of_profile(f"feedback.{one}") for one in ("asking_occasion", "segment_stay", "person_reach")
+]
 BLANK_ANSWER = (
     f"UPDATE feedback.response SET comment = '', words = '{{}}', kind = '{ERASED}', "
     "value = CAST(response_id AS text)"
@@ -33,7 +48,7 @@ BLANK_ANSWER = (
 # It was sent, and counts; its link leads nowhere.
 _BLANK_INVITATION = (
     f"UPDATE feedback.invitation SET kind = '{ERASED}', value = CAST(invitation_id AS text), "
-    "user_id = NULL, email = NULL, anonymous_id = NULL, traits = '{}', "
+    "user_id = NULL, email = NULL, anonymous_id = NULL, traits = '{}', override_reason = NULL, "
     "expires_at = least(expires_at, clock_timestamp())"
 )
 _CLOSE = text(
@@ -90,6 +105,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _notes(recogniser),
         _entries(recogniser),
         _messages(recogniser),
+        *ASKED,
         _bulk_changes(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),

@@ -114,6 +114,12 @@ async def archive(tx: AsyncConnection, workspace: str, survey_id: UUID, at: date
     )
 
 
+async def is_living(tx: AsyncConnection, workspace: str, survey_id: UUID) -> bool:
+    """Whether there is such a survey, and it is not archived."""
+    found = await survey(tx, workspace, survey_id)
+    return found is not None and found.archived_at is None
+
+
 async def next_wave(tx: AsyncConnection, workspace: str, survey_id: UUID) -> int | None:
     """Begin the next wave; its number, or None when there is no such survey."""
     rows = await tx.execute(

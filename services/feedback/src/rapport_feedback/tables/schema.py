@@ -28,5 +28,9 @@ job_table(METADATA)
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)
 
-FOLLOWED = Followed(SCHEMA, ("identifiers", "restraints"))
+FOLLOWED = Followed(
+    SCHEMA,
+    ("identifiers", "restraints", "contact_points", "traits"),
+    later=("contact_points", "traits"),
+)
 follower_table(METADATA, FOLLOWED)

@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
+    Index,
     Integer,
     SmallInteger,
     Table,
@@ -77,6 +78,14 @@ Table(
     Column("expires_at", Instant, nullable=False),
     Column("context", JSONB, nullable=False, server_default=text("'{}'")),
     Column("traits", JSONB, nullable=False, server_default=text("'{}'")),
+    # By whom and why the contact policy was not heeded.
+    Column("override_by", Text),
+    Column("override_reason", Text),
+    # When somebody was invited last is asked by each of their names.
+    *(
+        Index(None, "workspace", name, postgresql_where=text(f"{name} IS NOT NULL"))
+        for name in ("user_id", "email", "anonymous_id")
+    ),
     # A link carries no workspace.
     UniqueConstraint("invitation_id"),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
