@@ -58,7 +58,10 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "smtp": "the protocol by which it does",
         **_PAGES,
     },
-    "feedback": _PAGES,
+    "feedback": {
+        "understanding": "the process that reads texts, and who asks it",
+        **_PAGES,
+    },
     "segment": {
         "sender.py": "the worker that sends",
     },

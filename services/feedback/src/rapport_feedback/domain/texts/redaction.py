@@ -1,0 +1,131 @@
+"""What of a text names somebody: addresses, numbers, cards. It is shown without them.
+
+Numbers are looked at by their own check digits where they have any, so that the number of an order
+stays. Postal addresses are found roughly: by the words that streets have.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rapport_feedback.domain.texts.looking import HAN, Looked, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What names somebody: what kind it is, and where it stands in the text as it was written."""
+
+    kind: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text in which `[kind]` stands for what names somebody."""
+
+    text: str
+    personal: tuple[Personal, ...]
+
+
+def redacted(original: str, looked: Looked) -> Redacted:
+    """The part of a text that was looked at, without what names somebody."""
+    found = sorted(_all(looked), key=lambda one: one.place)
+    parts, at = [], 0
+    for one in found:
+        parts += [original[at : one.place.start], f"[{one.kind}]"]
+        at = one.place.end
+    parts.append(original[at : looked.origins[-1]])
+    return Redacted("".join(parts), tuple(found))
+
+
+def _all(looked: Looked) -> Iterator[Personal]:
+    """Each part once: by the first kind that it is of."""
+    taken: list[tuple[int, int]] = []
+    for kind, pattern, check in _KINDS:
+        for match in pattern.finditer(looked.text):
+            start, end = match.span("it")
+            if any(start < until and end > since for since, until in taken):
+                continue
+            if check(match.group("it")):
+                taken.append((start, end))
+                yield Personal(kind, looked.place(start, end))
+
+
+def _digits(text: str) -> str:
+    return "".join(one for one in text if one.isdigit())
+
+
+def _is_card(text: str) -> bool:
+    """By Luhn's sum, from 13 digits on."""
+    digits = _digits(text)
+    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:  # noqa: PLR2004 - ISO/IEC 7812
+        return False
+    total = 0
+    for index, one in enumerate(reversed(digits)):
+        value = int(one) * (2 if index % 2 else 1)
+        total += value - 9 if value > 9 else value  # noqa: PLR2004 - the sum of its two digits
+    return total % 10 == 0
+
+
+def _is_iban(text: str) -> bool:
+    """By the remainder of 97 (ISO 13616)."""
+    iban = "".join(text.split()).upper()
+    if not 15 <= len(iban) <= 34:  # noqa: PLR2004 - ISO 13616
+        return False
+    return int("".join(str(int(one, 36)) for one in iban[4:] + iban[:4])) % 97 == 1
+
+
+_CHINESE_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def _is_chinese_id(text: str) -> bool:
+    """By its check character (GB 11643) and the day of birth in it."""
+    total = sum(int(one) * weight for one, weight in zip(text, _CHINESE_WEIGHTS, strict=False))
+    if "10X98765432"[total % 11] != text[-1].upper():
+        return False
+    try:
+        date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return False
+    return True
+
+
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+_CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}")
+
+
+def _is_phone(text: str) -> bool:
+    """A number with a prefix, with signs between its digits, or a Chinese mobile's."""
+    digits = _digits(text)
+    if not 7 <= len(digits) <= 15 or _DATE.match(text):  # noqa: PLR2004 - E.164
+        return False
+    if _CHINESE_MOBILE.fullmatch(digits):
+        return True
+    is_parted = len(digits) >= 9 and any(one in text for one in " -()/.")  # noqa: PLR2004 - a price is shorter
+    return text.startswith(("+", "00")) or is_parted or (digits[0] == "0" and len(digits) > 8)  # noqa: PLR2004
+
+
+def _always(_text: str) -> bool:
+    return True
+
+
+_STREETS = (
+    r"\d{1,5}[a-z]?,? (?:[A-Z][\w'-]* ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard"
+    r"|Blvd|Way|Court|Ct|Square|Terrace|Close)\b"
+    r"|[A-Z\u00c4\u00d6\u00dc][\w-]{1,30}(?:straße|strasse|str\.|weg|platz|allee|gasse) ?\d{1,4}[a-z]?\b"
+    r"|\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|all[ée]e) (?:[\w'-]+ ?){1,5}"
+    r"|(?:[Cc]alle|[Aa]venida|[Pp]laza|[Pp]aseo) (?:[\w'-]+ ){1,4}?(?:n[º°.] ?)?\d{1,4}\b"
+    rf"|[{HAN}]{{2,12}}(?:路|街|道|巷|弄|胡同)\d{{1,5}}(?:号|弄)(?:[{HAN}\d-]{{0,12}}(?:室|楼|栋|单元))?"
+)
+_KINDS: Sequence[tuple[str, re.Pattern[str], Callable[[str], bool]]] = (
+    ("email", re.compile(r"(?P<it>[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5})"), _always),
+    # Who somebody is stands in what follows the question mark: the page itself stays.
+    ("query", re.compile(r"https?://[^\s?#]{1,300}(?P<it>[?#][^\s<>\"]{1,500})"), _always),
+    ("iban", re.compile(r"\b(?P<it>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8})\b"), _is_iban),
+    ("id", re.compile(r"(?<!\d)(?P<it>\d{17}[\dXx])(?!\w)"), _is_chinese_id),
+    ("card", re.compile(r"(?<![\d-])(?P<it>\d(?:[ -]?\d){12,18})(?![\d-])"), _is_card),
+    ("address", re.compile(rf"(?P<it>{_STREETS})"), _always),
+    ("phone", re.compile(r"(?<![\w.,-])(?P<it>[+(]?\d[\d ()/.-]{5,20}\d)(?![\d.,]\d|\d)"), _is_phone),
+)
+KINDS = tuple(kind for kind, _pattern, _check in _KINDS)
