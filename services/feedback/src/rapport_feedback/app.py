@@ -12,14 +12,18 @@ from rapport_common.settings import key_bytes
 from rapport_feedback.api import cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import subscriptions
+from rapport_feedback.handlers import spiking
 from rapport_feedback.handlers.deadlines import Deadlines
+from rapport_feedback.handlers.enriching import Enricher
 from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
+from rapport_feedback.handlers.text_work import text_works
 from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
+from rapport_feedback.understanding.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,9 +42,12 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     replies = Replies(cases_of(publisher, settings)) if settings.reply_cases else None
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
-    process.due(Deadlines(publisher).kinds)
+    process.due({**Deadlines(publisher).kinds, **spiking.KINDS})
+    enricher = Enricher(process.pool("texts", 1), Reader())
+    process.watch(enricher, lambda: enricher.last_sign)
     rewinding = Rewinding(process.engine, publisher, settings.service_levels())
-    process.jobs(JOBS, {REWIND: rewinding.work}, read="feedback:read", write="feedback:write")
+    works = {REWIND: rewinding.work, **text_works(process.engine)}
+    process.jobs(JOBS, works, read="feedback:read", write="feedback:write")
     process.retain(retentions(), CLASSES)
     process.ledger(FeedbackLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine, publisher, settings)

@@ -19,6 +19,8 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.api.text_topics import model_routes, topic_routes, topic_use_routes
+from rapport_feedback.api.texts import text_routes
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
@@ -51,6 +53,10 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         calendar_use_routes(engine, cases.levels),
         policy_routes(engine, cases.levels),
         policy_use_routes(engine, cases.levels),
+        text_routes(engine),
+        topic_routes(engine),
+        topic_use_routes(engine),
+        model_routes(engine),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
     ]

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_feedback.domain.case_fields import Fields, Severity
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact
+from rapport_feedback.store import texts
 
 _COLUMNS = (
     "workspace, case_id, number, state, step, subject, body, user_id, email, anonymous_id, "
@@ -56,6 +57,7 @@ async def add_case(tx: AsyncConnection, complaint: Complaint, invitation_id: UUI
             "invitation_id": invitation_id,
         },
     )
+    await texts.note(tx, complaint.workspace, "case", complaint.case_id)
 
 
 async def save_case(tx: AsyncConnection, complaint: Complaint) -> None:

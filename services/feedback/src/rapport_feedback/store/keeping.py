@@ -23,7 +23,7 @@ ANSWERS = DataClass(
     table="feedback.response",
     key={"response_id": "uuid"},
     over=f"t.revised_at < :before AND t.kind <> '{privacy.ERASED}'",
-    gone=(privacy.BLANK_ANSWER,),
+    gone=(privacy.BLANK_ANSWER, privacy.DROP_TEXTS),
     owner=("kind", "value"),
     held=_RESTRICTED.format(named=_BY_KIND),
     shortest=30,
@@ -35,7 +35,13 @@ CASES = DataClass(
     key={"case_id": "uuid"},
     over="t.closed_at < :before AND t.state = 'closed' AND (t.subject <> '' OR t.body <> '' "
     "OR t.user_id IS NOT NULL OR t.email IS NOT NULL OR t.anonymous_id IS NOT NULL)",
-    gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES, privacy.BLANK_ENTRIES, privacy.DROP_MESSAGES),
+    gone=(
+        privacy.BLANK_CASE,
+        privacy.BLANK_NOTES,
+        privacy.BLANK_ENTRIES,
+        privacy.DROP_MESSAGES,
+        privacy.DROP_TEXTS,
+    ),
     owner=_NAMES,
     held=_RESTRICTED.format(named=_BY_NAMES),
     shortest=30,

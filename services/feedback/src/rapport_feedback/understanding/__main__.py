@@ -11,9 +11,13 @@ from typing import BinaryIO
 import msgspec
 
 from rapport_feedback.domain.texts import topic_models
-from rapport_feedback.domain.texts.enriching import Knowledge, Taught, enriched, features, topics_of
-from rapport_feedback.domain.texts.looking import look, tokens
-from rapport_feedback.domain.texts.topic_models import Example
+from rapport_feedback.domain.texts.enriching import (
+    Knowledge,
+    Taught,
+    as_example,
+    by_rules,
+    enriched,
+)
 from rapport_feedback.understanding.lexicons import cut, lexicons
 from rapport_feedback.understanding.wire import ASKED, Batch, Failed, Learned, Lesson, Read
 
@@ -33,7 +37,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
 def answers(asked: Batch | Lesson, knowledge: Knowledge) -> Iterator[Read | Learned | Failed]:
     """A line for each text, or one for a lesson."""
     if isinstance(asked, Lesson):
-        yield _learned(asked)
+        yield _learned(asked, knowledge)
         return
     taught = Taught(asked.topics, asked.models)
     for text in asked.texts:
@@ -43,9 +47,9 @@ def answers(asked: Batch | Lesson, knowledge: Knowledge) -> Iterator[Read | Lear
             yield Failed(type(error).__name__)
 
 
-def _learned(lesson: Lesson) -> Learned:
+def _learned(lesson: Lesson, knowledge: Knowledge) -> Learned:
     examples = [
-        Example(features(one.text, cut), frozenset(one.topics) & lesson.topics.keys())
+        as_example(one.text, knowledge, frozenset(one.topics) & lesson.topics.keys())
         for one in lesson.texts
     ]
     model = topic_models.learned(examples)
@@ -57,15 +61,9 @@ def _learned(lesson: Lesson) -> Learned:
     comparison = topic_models.compared(
         [one.topics & learned for one in examples],
         [one & learned for one in topic_models.cross_predicted(examples)],
-        [_by_rules(one.text, lesson.language, taught) for one in lesson.texts],
+        [by_rules(one.text, knowledge, lesson.language, taught) for one in lesson.texts],
     )
     return Learned(model, comparison)
-
-
-def _by_rules(text: str, language: str, taught: Taught) -> frozenset[str]:
-    looked = look(text)
-    found = topics_of(looked, tokens(looked.text, cut), language, taught)
-    return frozenset(one.topic for one in found)
 
 
 if __name__ == "__main__":

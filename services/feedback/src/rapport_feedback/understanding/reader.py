@@ -6,6 +6,7 @@ process.
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from rapport_feedback.understanding.wire import ANSWERED, Batch, Failed, Learned
 LINE = 64 * 2**20
 """A line is no longer: a model of some topics is a megabyte."""
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds without an answer about one text, which takes milliseconds: the process hangs."""
 
 LESSON_PATIENCE = 300.0
@@ -33,6 +34,9 @@ class Reader:
     patience: float = PATIENCE
     lesson_patience: float = LESSON_PATIENCE
     program: Sequence[str] = ("-m", understanding.__name__)
+    last_sign: float = 0.0
+    """When something was heard of it, of the monotonic clock."""
+
     _process: asyncio.subprocess.Process | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -93,6 +97,7 @@ class Reader:
     async def _line(
         self, process: asyncio.subprocess.Process, patience: float
     ) -> Read | Learned | Failed:
+        self.last_sign = time.monotonic()
         if process.stdout is None:
             raise EOFError(DIED)
         async with asyncio.timeout(patience):

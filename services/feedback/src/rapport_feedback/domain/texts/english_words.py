@@ -2,6 +2,11 @@
 
 from collections.abc import Mapping
 
+
+def _words(given: str) -> list[str]:
+    return given.split()
+
+
 # Weights as VADER's, -4 to 4, given by us.
 OF_SHOPS: Mapping[str, float] = {
     "slow": -1.6, "late": -1.5, "delayed": -1.6, "delay": -1.4, "delays": -1.5, "broke": -1.8,
@@ -9,7 +14,8 @@ OF_SHOPS: Mapping[str, float] = {
     "overpriced": -2.0, "expensive": -1.3, "cheaply": -1.4, "flimsy": -1.8, "unhelpful": -2.0,
     "useless": -2.2, "defective": -2.3, "faulty": -2.2, "unusable": -2.3, "scratched": -1.4,
     "leaking": -1.6, "leaks": -1.6, "crashes": -1.8, "crashed": -1.8, "stopped": -1.0,
-    "disappointing": -2.2, "disappointed": -2.1, "dirty": -1.9, "noisy": -1.4, "uncomfortable": -1.8,
+    "disappointing": -2.2, "disappointed": -2.1, "dirty": -1.9, "noisy": -1.4,
+    "uncomfortable": -1.8,
     "unreliable": -2.0, "misleading": -2.0, "complicated": -1.0, "confusing": -1.4, "nobody": -0.4,
     "junk": -2.2, "garbage": -2.3, "mediocre": -1.2, "returned": -0.8, "returning": -0.9,
     "wrong": -1.9, "missing": -1.4, "damaged": -2.0, "cramped": -1.2, "glitchy": -1.6,
@@ -37,29 +43,29 @@ TOGETHER: Mapping[str, float] = {
 
 DEGREES: Mapping[str, float] = {
     **dict.fromkeys(
-        (
+        _words(
             "absolutely amazingly awfully completely considerably deeply enormously entirely "
             "especially exceptionally extremely fully greatly highly hugely incredibly intensely "
             "majorly more most particularly purely quite really remarkably so substantially "
             "thoroughly totally tremendously unbelievably unusually utterly very super way"
-        ).split(),
+        ),
         0.293,
     ),
     **dict.fromkeys(
-        (
+        _words(
             "almost barely hardly just-enough less little marginally occasionally partly scarcely "
             "slightly somewhat kinda sorta"
-        ).split(),
+        ),
         -0.293,
     ),
 }
 
 DENYING = frozenset(
-    (
+    _words(
         "not no never none nobody nothing nowhere neither nor cannot can't cant don't dont doesn't "
         "doesnt didn't didnt isn't isnt wasn't wasnt aren't arent weren't werent won't wont "
         "wouldn't wouldnt couldn't couldnt shouldn't shouldnt hasn't hasnt haven't havent hadn't "
         "hadnt ain't aint without lacks lack lacking rarely seldom despite"
-    ).split()
+    )
 )
 BUT = frozenset({"but", "however", "although", "though", "yet"})

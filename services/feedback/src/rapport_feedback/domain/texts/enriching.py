@@ -1,15 +1,16 @@
 """All that is read of one text, and what says by which version of the reading."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from rapport_feedback.domain.texts import languages, redaction, resemblance
+from rapport_feedback.domain.texts import languages, resemblance
 from rapport_feedback.domain.texts.looking import Cut, Looked, Token, look, sentences, tokens
 from rapport_feedback.domain.texts.phrases import key_phrases
+from rapport_feedback.domain.texts.redaction import Redacted, redacted
 from rapport_feedback.domain.texts.sentiment import Lexicon, Mood, mood_of
-from rapport_feedback.domain.texts.topic_models import Model, features_of, predicted
+from rapport_feedback.domain.texts.topic_models import Example, Model, features_of, predicted
 from rapport_feedback.domain.texts.topic_rules import Reading, TopicDocument, hits
 
 VERSION = "1"
@@ -87,7 +88,8 @@ def enriched(text: str, knowledge: Knowledge, taught: Taught) -> Enrichment:
     words = tokens(looked.text, knowledge.cut)
     lexicon = knowledge.lexicons.get(spoken.language)
     mood = mood_of(looked.text, words, lexicon) if lexicon is not None else None
-    hidden = redaction.redacted(text, looked)
+    hidden = redacted(text, looked)
+    plain = nameless(looked, words, hidden)
     signed = resemblance.signature(words)
     return Enrichment(
         language=spoken.language,
@@ -95,8 +97,8 @@ def enriched(text: str, knowledge: Knowledge, taught: Taught) -> Enrichment:
         sentiment=mood.score if mood else None,
         label=mood.label if mood else None,
         words=_carried(looked, mood),
-        topics=tuple(topics_of(looked, words, spoken.language, taught)),
-        phrases=tuple(_shown(key_phrases(looked.text, words, spoken.language))),
+        topics=tuple(topics_of(looked, words, plain, spoken.language, taught)),
+        phrases=tuple(key_phrases(looked.text, plain, spoken.language)),
         redacted=hidden.text,
         personal=tuple(Named(one.kind, tuple(one.place)) for one in hidden.personal),
         signature=signed,
@@ -113,13 +115,26 @@ def _carried(looked: Looked, mood: Mood | None) -> tuple[Word, ...]:
     return tuple(Word(one.word, one.weight, looked.place(one.start, one.end)) for one in kept)
 
 
-def _shown(phrases: Sequence[str]) -> list[str]:
-    """Phrases that name nobody: digits are no matter of a topic."""
-    return [one for one in phrases if not any(sign.isdigit() or sign == "@" for sign in one)]
+def nameless(looked: Looked, words: Sequence[Token], hidden: Redacted) -> list[Token]:
+    """The words without those that name somebody: what is kept of many texts has none of these."""
+    places = [one.place for one in hidden.personal]
+    return [
+        one
+        for one in words
+        if not any(sign.isdigit() for sign in one.small)
+        and not any(
+            looked.origins[one.start] < place.end and looked.origins[one.end - 1] >= place.start
+            for place in places
+        )
+    ]
 
 
 def topics_of(
-    looked: Looked, words: Sequence[Token], language: str, taught: Taught
+    looked: Looked,
+    words: Sequence[Token],
+    plain: Sequence[Token],
+    language: str,
+    taught: Taught,
 ) -> list[Topic]:
     """By the model of the language, where one holds, for what it has learned; else by the rules."""
     model = taught.models.get(language)
@@ -135,12 +150,22 @@ def topics_of(
     if model is not None:
         found += [
             Topic(one.topic, MODEL, one.sure, one.because)
-            for one in predicted(model, features_of(words))
+            for one in predicted(model, features_of(plain))
             if one.topic in taught.topics
         ]
     return found
 
 
-def features(text: str, cut: Callable[[str], list[str]]) -> tuple[str, ...]:
-    """What models learn a text by."""
-    return features_of(tokens(look(text).text, cut))
+def as_example(text: str, knowledge: Knowledge, topics: frozenset[str]) -> Example:
+    """What models learn a text by, and of which topics it is."""
+    looked = look(text)
+    words = tokens(looked.text, knowledge.cut)
+    return Example(features_of(nameless(looked, words, redacted(text, looked))), topics)
+
+
+def by_rules(text: str, knowledge: Knowledge, language: str, taught: Taught) -> frozenset[str]:
+    """The topics that rules find in a text."""
+    looked = look(text)
+    words = tokens(looked.text, knowledge.cut)
+    found = topics_of(looked, words, (), language, Taught(taught.topics, {}))
+    return frozenset(one.topic for one in found)

@@ -84,7 +84,9 @@ COMMON: Mapping[str, frozenset[str]] = {
 ENDINGS: Mapping[str, re.Pattern[str]] = {
     "en": re.compile(r"^wh|^kn|^th|ing$|tion$|'s$|ough|ight|ness$|ly$|ould|ed$|ck$|ee|ow"),
     "de": re.compile(r"sch|ung$|^ge.*[et]n?$|lich$|keit$|heit$|^ver|ein|ch$|tz|ie[rl]|ß|en$|pf"),
-    "fr": re.compile(r"eau|eux$|oi[rtsx]|ez$|tion$|ment$|^qu|^[dljnsmct]'|aux?$|ou[rvi]|[ée]e$|ai[st]"),
+    "fr": re.compile(
+        r"eau|eux$|oi[rtsx]|ez$|tion$|ment$|^qu|^[dljnsmct]'|aux?$|ou[rvi]|[ée]e$|ai[st]"
+    ),
     "es": re.compile(r"ci[oó]n$|dad$|mente$|ll|^qu[ei]|[aeo]s$|ado$|ido$|ar$|er$|ir$|ue|ción"),
     "it": re.compile(r"zion|gli|cch|tt[aoei]$|ss[aoei]|[aeiou]re$|^sc|zz|[aei]mo$|ità$"),
     "pt": re.compile(r"ção|ções|nh|lh|[ãõ]|ei[roa]|ou$|agem$|dade$|ç|em$"),

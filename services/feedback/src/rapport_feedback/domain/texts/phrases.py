@@ -10,15 +10,25 @@ from collections.abc import Iterator, Sequence
 from rapport_feedback.domain.texts.language_marks import COMMON
 from rapport_feedback.domain.texts.looking import Token
 
+
+def _words(given: str) -> list[str]:
+    return given.split()
+
+
 LONGEST = 4
 MOST = 8
+WIDEST = 40
+"""Characters of a word."""
+
 _SMALL_CHINESE = frozenset(
-    (
-        "的 了 是 在 我 有 和 就 不 人 都 一 一个 上 也 很 到 说 要 去 你 会 着 没有 看 好 自己 这 那 他 她 它 们 我们 你们 "
-        "他们 这个 那个 这些 那些 吗 吧 啊 呢 哦 呀 嘛 把 被 让 给 对 从 跟 与 及 或 而 但 但是 可是 不过 因为 所以 如果 "
-        "虽然 还 还是 又 再 才 只 只是 太 非常 比较 真 真的 最 更 已经 可以 能 可能 应该 什么 怎么 为什么 多 少 里 后 前 "
-        "时候 时 地 得 过 来 没 用 做 想 知道 觉得 感觉 是否 之 其 等 个 次 点 有点 一点 一下 就是 不是 现在 今天 昨天"
-    ).split()
+    _words(
+        "的 了 是 在 我 有 和 就 不 人 都 一 一个 上 也 很 到 说 要 去 你 会 着 没有 看 好 "
+        "自己 这 那 他 她 它 们 我们 你们 他们 这个 那个 这些 那些 吗 吧 啊 呢 哦 呀 嘛 把 "
+        "被 让 给 对 从 跟 与 及 或 而 但 但是 可是 不过 因为 所以 如果 虽然 还 还是 又 再 "
+        "才 只 只是 太 非常 比较 真 真的 最 更 已经 可以 能 可能 应该 什么 怎么 为什么 多 "
+        "少 里 后 前 时候 时 地 得 过 来 没 用 做 想 知道 觉得 感觉 是否 之 其 等 个 次 点 "
+        "有点 一点 一下 就是 不是 现在 今天 昨天"
+    )
 )
 
 
@@ -46,7 +56,7 @@ def _runs(text: str, words: Sequence[Token], small: frozenset[str]) -> Iterator[
         if run and (between.strip() or len(run) == LONGEST):
             yield run
             run = []
-        if one.small in small or not one.small[0].isalpha() or len(one.small) == 1:
+        if one.small in small or not one.small[0].isalpha() or not 1 < len(one.small) <= WIDEST:
             if run:
                 yield run
             run = []

@@ -91,6 +91,9 @@ def _is_chinese_id(text: str) -> bool:
     return True
 
 
+_LONG = 9
+"""Digits: prices and the numbers of orders are shorter, or have no signs between theirs."""
+
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}")
 
@@ -102,8 +105,9 @@ def _is_phone(text: str) -> bool:
         return False
     if _CHINESE_MOBILE.fullmatch(digits):
         return True
-    is_parted = len(digits) >= 9 and any(one in text for one in " -()/.")  # noqa: PLR2004 - a price is shorter
-    return text.startswith(("+", "00")) or is_parted or (digits[0] == "0" and len(digits) > 8)  # noqa: PLR2004
+    is_long = len(digits) >= _LONG
+    is_parted = any(one in text for one in " -()/.")
+    return text.startswith(("+", "00")) or (is_long and (is_parted or digits[0] == "0"))
 
 
 def _always(_text: str) -> bool:
@@ -111,21 +115,36 @@ def _always(_text: str) -> bool:
 
 
 _STREETS = (
-    r"\d{1,5}[a-z]?,? (?:[A-Z][\w'-]* ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard"
-    r"|Blvd|Way|Court|Ct|Square|Terrace|Close)\b"
-    r"|[A-Z\u00c4\u00d6\u00dc][\w-]{1,30}(?:straße|strasse|str\.|weg|platz|allee|gasse) ?\d{1,4}[a-z]?\b"
-    r"|\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|all[ée]e) (?:[\w'-]+ ?){1,5}"
+    r"\d{1,5}[a-z]?,? (?:[A-Z][\w'-]* ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr"
+    r"|Boulevard|Blvd|Way|Court|Ct|Square|Terrace|Close)\b"
+    r"|[A-Z\u00c4\u00d6\u00dc][\w-]{1,30}"
+    r"(?:straße|strasse|str\.|weg|platz|allee|gasse) ?\d{1,4}[a-z]?\b"
+    r"|\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|all[ée]e) "
+    r"(?:[\w'-]+ ?){1,5}"
     r"|(?:[Cc]alle|[Aa]venida|[Pp]laza|[Pp]aseo) (?:[\w'-]+ ){1,4}?(?:n[º°.] ?)?\d{1,4}\b"
     rf"|[{HAN}]{{2,12}}(?:路|街|道|巷|弄|胡同)\d{{1,5}}(?:号|弄)(?:[{HAN}\d-]{{0,12}}(?:室|楼|栋|单元))?"
 )
+_NAME = "A-Za-z0-9\u00c0-\u024f-"
+"""Not Chinese, which is written without a space before an address."""
+
 _KINDS: Sequence[tuple[str, re.Pattern[str], Callable[[str], bool]]] = (
-    ("email", re.compile(r"(?P<it>[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5})"), _always),
+    (
+        "email",
+        re.compile(
+            rf"(?P<it>[{_NAME}._+%]{{1,64}}@[{_NAME}]{{1,63}}(?:\.[{_NAME}]{{1,63}}){{1,5}})"
+        ),
+        _always,
+    ),
     # Who somebody is stands in what follows the question mark: the page itself stays.
     ("query", re.compile(r"https?://[^\s?#]{1,300}(?P<it>[?#][^\s<>\"]{1,500})"), _always),
     ("iban", re.compile(r"\b(?P<it>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8})\b"), _is_iban),
-    ("id", re.compile(r"(?<!\d)(?P<it>\d{17}[\dXx])(?!\w)"), _is_chinese_id),
+    ("id", re.compile(r"(?<![A-Za-z\d])(?P<it>\d{17}[\dXx])(?![A-Za-z\d])"), _is_chinese_id),
     ("card", re.compile(r"(?<![\d-])(?P<it>\d(?:[ -]?\d){12,18})(?![\d-])"), _is_card),
     ("address", re.compile(rf"(?P<it>{_STREETS})"), _always),
-    ("phone", re.compile(r"(?<![\w.,-])(?P<it>[+(]?\d[\d ()/.-]{5,20}\d)(?![\d.,]\d|\d)"), _is_phone),
+    (
+        "phone",
+        re.compile(r"(?<![A-Za-z\d.,-])(?P<it>[+(]?\d[\d ()/.-]{5,20}\d)(?![\d.,]\d|\d)"),
+        _is_phone,
+    ),
 )
 KINDS = tuple(kind for kind, _pattern, _check in _KINDS)

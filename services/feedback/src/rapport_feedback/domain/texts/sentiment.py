@@ -144,9 +144,7 @@ def _apart(text: str, one: Token, other: Token) -> bool:
     return any(sign in text[one.end : other.start] for sign in ",.;:!?，。；！？、：\n")
 
 
-def _by_but(
-    carried: Sequence[Carried], words: Sequence[Token], lexicon: Lexicon
-) -> list[Carried]:
+def _by_but(carried: Sequence[Carried], words: Sequence[Token], lexicon: Lexicon) -> list[Carried]:
     """What stands before a "but" of the same sentence counts less, what follows it more."""
     buts = [one.start for one in words if one.small in lexicon.but]
     if not buts:

@@ -1,4 +1,4 @@
-"""Whether there is more of a topic today than by chance, with a rate of false alarms that is stated.
+"""Whether there is more of a topic on a day than by chance, with a stated rate of false alarms.
 
 What a weekday usually has is known from some weeks: with counts S over K of them, and nothing known
 before (Jeffreys), the next count is negative binomial, of S + 1/2 and K / (K + 1). Where days vary

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
@@ -18,11 +19,15 @@ FEATURES = 4000
 LEAST = 8
 """Examples of a topic, and of what is none of it, without which nothing is learned."""
 
+SEEN = 3
+"""Texts in which a feature must be: what is said by one or two may name somebody."""
+
 FOLDS = 5
 _ROUNDS = 12
 _STEP = 0.5
 _HOLD = 1e-4
 _REASONS = 5
+_LEAST_WEIGHT = 0.01
 _SIGNIFICANT = 1.96
 
 Vector = dict[str, float]
@@ -62,7 +67,7 @@ class Predicted:
 def features_of(words: Sequence[Token]) -> tuple[str, ...]:
     """Words and pairs of them."""
     small = [one.small for one in words]
-    return (*small, *(f"{one} {other}" for one, other in zip(small, small[1:], strict=False)))
+    return (*small, *(f"{one} {other}" for one, other in pairwise(small)))
 
 
 def learned(examples: Sequence[Example]) -> Model:
@@ -70,7 +75,7 @@ def learned(examples: Sequence[Example]) -> Model:
     seen: Counter[str] = Counter()
     for one in examples:
         seen.update(set(one.features))
-    kept = sorted((one for one in seen if seen[one] > 1), key=lambda one: (-seen[one], one))
+    kept = sorted((one for one in seen if seen[one] >= SEEN), key=lambda one: (-seen[one], one))
     rarity = {one: math.log((1 + len(examples)) / (1 + seen[one])) + 1 for one in kept[:FEATURES]}
     vectors = [_vector(one.features, rarity) for one in examples]
     counts = Counter(topic for one in examples for topic in one.topics)
@@ -109,7 +114,7 @@ def _logistic(value: float) -> float:
 
 
 def _regressed(vectors: Sequence[Vector], truths: Sequence[bool]) -> Weights:
-    """Stochastic descent; what is rare counts more, so that a topic of few texts is learned, too."""
+    """Stochastic descent; what is rare counts more: a topic of few texts is learned, too."""
     ones = sum(truths)
     balance = {True: len(truths) / (2 * ones), False: len(truths) / (2 * (len(truths) - ones))}
     weights: dict[str, float] = {}
@@ -125,7 +130,8 @@ def _regressed(vectors: Sequence[Vector], truths: Sequence[bool]) -> Weights:
             for one, value in vector.items():
                 held = weights.get(one, 0.0)
                 weights[one] = held + error * value - step * _HOLD * held
-    return Weights(round(bias, 4), {one: round(w, 4) for one, w in weights.items() if abs(w) > 0.01})  # noqa: PLR2004
+    kept = {one: round(w, 4) for one, w in weights.items() if abs(w) > _LEAST_WEIGHT}
+    return Weights(round(bias, 4), kept)
 
 
 def fold_of(index: int) -> int:
@@ -147,7 +153,7 @@ def cross_predicted(examples: Sequence[Example]) -> list[frozenset[str]]:
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """How good topics are: precision and recall over (text, topic), and texts that are all right."""
+    """How good topics are: over pairs of text and topic, and how many texts are all right."""
 
     texts: int
     right: int
