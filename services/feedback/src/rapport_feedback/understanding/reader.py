@@ -104,7 +104,8 @@ class Reader:
             line = await process.stdout.readline()
         if not line.endswith(b"\n"):
             raise EOFError(DIED)
-        return ANSWERED.decode(line)
+        answer: Read | Learned | Failed = ANSWERED.decode(line)
+        return answer
 
     async def _drop(self) -> None:
         process, self._process = self._process, None

@@ -100,7 +100,7 @@ def enriched(text: str, knowledge: Knowledge, taught: Taught) -> Enrichment:
         topics=tuple(topics_of(looked, words, plain, spoken.language, taught)),
         phrases=tuple(key_phrases(looked.text, plain, spoken.language)),
         redacted=hidden.text,
-        personal=tuple(Named(one.kind, tuple(one.place)) for one in hidden.personal),
+        personal=tuple(Named(one.kind, one.place) for one in hidden.personal),
         signature=signed,
         bands=tuple(resemblance.bands(signed)),
         sentences=len(sentences(looked.text)),
@@ -144,7 +144,7 @@ def topics_of(
     for name, topic in sorted(taught.topics.items()):
         if name in by_model or (held := hits(topic, language, reading)) is None:
             continue
-        places = tuple(tuple(looked.place(one.start, one.end)) for one in held[:MOST_WORDS])
+        places = tuple(looked.place(one.start, one.end) for one in held[:MOST_WORDS])
         because = tuple(dict.fromkeys(one.words for one in held[:MOST_WORDS]))
         found.append(Topic(name, RULES, 1.0, because, places))
     if model is not None:

@@ -5,7 +5,6 @@ are none, groups of letters that one language has and others hardly do decide.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,15 +66,15 @@ def _latin(text: str) -> Spoken:
     points = _points(words, text.casefold())
     if not points:
         return Spoken(UNKNOWN, 0.0)
-    (best, most), *rest = points.most_common(2)
-    second = rest[0][1] if rest else 0.0
+    (most, best), *rest = points
+    second = rest[0][0] if rest else 0.0
     sure = round((most - second) / most, 2)
     return Spoken(best if best in KNOWN else OTHER, sure)
 
 
-def _points(words: Sequence[str], text: str) -> Counter[str]:
-    """How much speaks for each language: what several have in common says less."""
-    points: Counter[str] = Counter()
+def _points(words: Sequence[str], text: str) -> list[tuple[float, str]]:
+    """How much speaks for which language, the most first: what several have in common says less."""
+    points: dict[str, float] = dict.fromkeys((*COMMON, *LETTERS), 0.0)
     for word in words:
         having = [one for one, common in COMMON.items() if word in common]
         for language in having:
@@ -86,4 +85,4 @@ def _points(words: Sequence[str], text: str) -> Counter[str]:
                     points[language] += 0.3
     for language, letters in LETTERS.items():
         points[language] += 0.5 * sum(text.count(one) for one in letters)
-    return +points
+    return sorted(((most, one) for one, most in points.items() if most), reverse=True)
