@@ -29,6 +29,7 @@ def lexicons() -> Mapping[str, Lexicon]:
         degrees=chinese_words.DEGREES,
         denying=chinese_words.DENYING,
         but=chinese_words.BUT,
+        reach=5,
     )
     english = Lexicon(
         weights={**_vader(), **signs.WEIGHTS, **english_words.OF_SHOPS},

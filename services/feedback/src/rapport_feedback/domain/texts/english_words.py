@@ -46,7 +46,7 @@ DEGREES: Mapping[str, float] = {
         _words(
             "absolutely amazingly awfully completely considerably deeply enormously entirely "
             "especially exceptionally extremely fully greatly highly hugely incredibly intensely "
-            "majorly more most particularly purely quite really remarkably so substantially "
+            "majorly more most particularly pretty purely quite really remarkably so substantially "
             "thoroughly totally tremendously unbelievably unusually utterly very super way"
         ),
         0.293,

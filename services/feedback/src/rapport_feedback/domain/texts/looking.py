@@ -44,7 +44,10 @@ class Looked:
 
     def place(self, start: int, end: int) -> Place:
         """Where that part stands in the text as it was written."""
-        return Place(self.origins[start], self.origins[end - 1] + 1)
+        last = self.origins[end - 1]
+        # To the next character with an origin of its own: marks belong to what they are on.
+        until = next(one for one in self.origins[end:] if one > last)
+        return Place(self.origins[start], until)
 
 
 @dataclass(frozen=True, slots=True)

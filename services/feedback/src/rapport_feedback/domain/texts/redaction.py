@@ -44,10 +44,9 @@ def _all(looked: Looked) -> Iterator[Personal]:
     taken: list[tuple[int, int]] = []
     for kind, pattern, check in _KINDS:
         for match in pattern.finditer(looked.text):
-            start, end = match.span("it")
-            if any(start < until and end > since for since, until in taken):
-                continue
-            if check(match.group("it")):
+            start = match.start("it")
+            end = start + check(match.group("it"))
+            if end > start and not any(start < until and end > since for since, until in taken):
                 taken.append((start, end))
                 yield Personal(kind, looked.place(start, end))
 
@@ -66,6 +65,13 @@ def _is_card(text: str) -> bool:
         value = int(one) * (2 if index % 2 else 1)
         total += value - 9 if value > 9 else value  # noqa: PLR2004 - the sum of its two digits
     return total % 10 == 0
+
+
+def _iban(text: str) -> int:
+    """How much of it is one: a word may follow that looks like a part of it."""
+    groups = text.split(" ")
+    sizes = (len(" ".join(groups[:number])) for number in range(len(groups), 0, -1))
+    return next((size for size in sizes if _is_iban(text[:size])), 0)
 
 
 def _is_iban(text: str) -> bool:
@@ -110,8 +116,9 @@ def _is_phone(text: str) -> bool:
     return text.startswith(("+", "00")) or (is_long and (is_parted or digits[0] == "0"))
 
 
-def _always(_text: str) -> bool:
-    return True
+def _whole(is_one: Callable[[str], bool]) -> Callable[[str], int]:
+    """All of a text that is one, nothing of another."""
+    return lambda text: len(text) if is_one(text) else 0
 
 
 _STREETS = (
@@ -127,24 +134,28 @@ _STREETS = (
 _NAME = "A-Za-z0-9\u00c0-\u024f-"
 """Not Chinese, which is written without a space before an address."""
 
-_KINDS: Sequence[tuple[str, re.Pattern[str], Callable[[str], bool]]] = (
+_KINDS: Sequence[tuple[str, re.Pattern[str], Callable[[str], int]]] = (
     (
         "email",
         re.compile(
             rf"(?P<it>[{_NAME}._+%]{{1,64}}@[{_NAME}]{{1,63}}(?:\.[{_NAME}]{{1,63}}){{1,5}})"
         ),
-        _always,
+        len,
     ),
     # Who somebody is stands in what follows the question mark: the page itself stays.
-    ("query", re.compile(r"https?://[^\s?#]{1,300}(?P<it>[?#][^\s<>\"]{1,500})"), _always),
-    ("iban", re.compile(r"\b(?P<it>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8})\b"), _is_iban),
-    ("id", re.compile(r"(?<![A-Za-z\d])(?P<it>\d{17}[\dXx])(?![A-Za-z\d])"), _is_chinese_id),
-    ("card", re.compile(r"(?<![\d-])(?P<it>\d(?:[ -]?\d){12,18})(?![\d-])"), _is_card),
-    ("address", re.compile(rf"(?P<it>{_STREETS})"), _always),
+    ("query", re.compile(r"https?://[^\s?#]{1,300}(?P<it>[?#][^\s<>\"]{1,500})"), len),
+    ("iban", re.compile(r"\b(?P<it>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{2,4}){3,8})\b"), _iban),
+    (
+        "id",
+        re.compile(r"(?<![A-Za-z\d])(?P<it>\d{17}[\dXx])(?![A-Za-z\d])"),
+        _whole(_is_chinese_id),
+    ),
+    ("card", re.compile(r"(?<![\d-])(?P<it>\d(?:[ -]?\d){12,18})(?![\d-])"), _whole(_is_card)),
+    ("address", re.compile(rf"(?P<it>{_STREETS})"), len),
     (
         "phone",
         re.compile(r"(?<![A-Za-z\d.,-])(?P<it>[+(]?\d[\d ()/.-]{5,20}\d)(?![\d.,]\d|\d)"),
-        _is_phone,
+        _whole(_is_phone),
     ),
 )
 KINDS = tuple(kind for kind, _pattern, _check in _KINDS)

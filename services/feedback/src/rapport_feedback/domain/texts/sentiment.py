@@ -132,7 +132,11 @@ def _modified(
         if small in lexicon.denying:
             denied, first = denied + 1, at
         elif small in lexicon.degrees:
-            weight += math.copysign(1, weight) * lexicon.degrees[small] * _FADING[back - 1]
+            weight += (
+                math.copysign(1, weight)
+                * lexicon.degrees[small]
+                * _FADING[min(back, len(_FADING)) - 1]
+            )
             first = at
     if denied % 2:
         weight *= lexicon.turned
