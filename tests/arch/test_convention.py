@@ -58,6 +58,7 @@ ONE = {
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
     "/v1/calendars/{name}/due": "one instant",
+    "/v1/text-topics/{name}/score": "one score",
     "/v1/surveys/{survey_id}/trend": "one trend, of few waves",
     "/v1/profiles/{profile_id}/why": "one explanation",
     "/v1/profiles/{profile_id}/consents/why": "one explanation",
@@ -89,6 +90,9 @@ KEYED = {
     "/v1/snippets/{name}/versions": "version",
     "/v1/templates/{template_id}/versions": "version",
     "/v1/surveys/{survey_id}/versions": "version",
+    "/v1/text-topics": "name",
+    "/v1/text-topics/{name}/history": "version",
+    "/v1/text-topics/{name}/spikes": "day",
     "/v1/coupon-pools": "name",
     "/v1/feeds": "name",
     "/v1/products": "sku",
@@ -142,6 +146,7 @@ NAMED = {
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
     "/v1/calendars/{name}": "a calendar is known by its name",
     "/v1/case-policies/{name}": "a policy is known by its name",
+    "/v1/text-topics/{name}": "a topic is known by its name",
     "/v1/snippets/{name}": "templates call a snippet by its name",
     "/v1/products/{sku}": "events name a product by its sku",
     "/v1/recommendations/{slot}": "templates name a slot",
@@ -168,6 +173,7 @@ INSTANT = {
 WHOLE = {
     "/v1/calendars/{name}",
     "/v1/case-policies/{name}",
+    "/v1/text-topics/{name}",
     "/v1/brand",
     "/v1/surveys/{survey_id}/form",
     "/v1/computed-traits/{name}",
@@ -224,6 +230,7 @@ SAFE_AGAIN = {
     "/v1/broadcasts/{broadcast_id}/again": "its newest run has not ended then (409)",
     "/v1/uncertain/settle": "what is settled is uncertain no more",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
+    "/v1/texts/enrich": "what waits to be read waits once",
     "/v1/surveys/{survey_id}/links": "a wave has one link for each context",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

@@ -48,6 +48,8 @@ WITHOUT_JSON = {
     "consent-rules show",
     "trait-rules show",
     "topics show",
+    "text show",
+    "text-topic show",
 }
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
@@ -149,7 +151,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     files = (
         'rules:{} contacts:{"caps":[]} paces:{"paces":[]} pools:{"rules":[]} '
         'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
-        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{}'
+        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} topic:{}'
     )
     for name, _, text in (one.partition(":") for one in files.split()):
         (tmp_path / f"{name}.json").write_text(text)

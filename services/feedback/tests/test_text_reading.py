@@ -242,7 +242,7 @@ async def test_old_texts_are_read_by_a_job(service: Service, reader: Reader) -> 
     await service.answer(path, score="3", comment="Very slow delivery")
     await case(service, LATE)
     await service.change("DELETE FROM feedback.text_enrichment WHERE workspace = :ws")
-    asked = await service.client.post("/v1/texts/read")
+    asked = await service.client.post("/v1/texts/enrich")
     assert asked.status_code == 202
     await worked(service, reader)
     rows = await service.rows("SELECT old FROM feedback.text_enrichment WHERE workspace = :ws")

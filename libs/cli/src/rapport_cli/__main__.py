@@ -70,6 +70,7 @@ from rapport_cli import (
     surveys,
     tasks,
     templates,
+    texts,
     timeline_rules,
     topics,
     trait_rules,
@@ -145,6 +146,9 @@ app.add_typer(surveys.app, name="survey")
 app.add_typer(cases.app, name="case")
 app.add_typer(case_rules.calendars, name="calendar")
 app.add_typer(case_rules.policies, name="case-policy")
+app.add_typer(texts.texts, name="text")
+app.add_typer(texts.topics, name="text-topic")
+app.add_typer(texts.models, name="text-model")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")

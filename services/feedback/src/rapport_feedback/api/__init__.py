@@ -20,7 +20,7 @@ from rapport_feedback.api.surveys import (
     survey_routes,
 )
 from rapport_feedback.api.text_topics import model_routes, topic_routes, topic_use_routes
-from rapport_feedback.api.texts import text_routes
+from rapport_feedback.api.texts import one_text_routes, text_routes
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
@@ -54,6 +54,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         policy_routes(engine, cases.levels),
         policy_use_routes(engine, cases.levels),
         text_routes(engine),
+        one_text_routes(engine),
         topic_routes(engine),
         topic_use_routes(engine),
         model_routes(engine),

@@ -51,6 +51,19 @@ def text_routes(engine: AsyncEngine) -> APIRouter:
             )
         return page.answer(found, key=lambda one: [str(one.text_id)], show=TextView.of)
 
+    @router.post("/enrich", status_code=202)
+    async def enrich(caller: Writer) -> JobAsked:
+        """Have all texts read, old ones too, by a job; what holds of them stays until then."""
+        async with engine.begin() as tx:
+            return JobAsked(job_id=UUID(await ask_reading(tx, caller.workspace, "all texts")))
+
+    return router
+
+
+def one_text_routes(engine: AsyncEngine) -> APIRouter:
+    """/v1/texts/{text_id}: shown with reasons, corrected."""
+    router = Router(prefix="/v1/texts", tags=["texts"])
+
     @router.get("/{text_id}")
     async def one(text_id: str, caller: Reader) -> TextWithReasons:
         """A text with the reasons for what was read, those nearly the same, and corrections."""
@@ -74,12 +87,6 @@ def text_routes(engine: AsyncEngine) -> APIRouter:
                 actor=caller.subject,
             )
             return await _shown(tx, caller.workspace, known)
-
-    @router.post("/read", status_code=202)
-    async def read(caller: Writer) -> JobAsked:
-        """Have all texts read, old ones too, by a job; what holds of them stays until then."""
-        async with engine.begin() as tx:
-            return JobAsked(job_id=UUID(await ask_reading(tx, caller.workspace, "all texts")))
 
     return router
 

@@ -45,18 +45,22 @@ _CHANGED = (
     "label = NULL, topics = '{}', said_label = NULL, said_topics = NULL, bands = '{}', "
     "result = NULL, read_by = NULL, read_at = NULL"
 )
-_WAITS = "state = 'waiting', attempts = 0, reason = NULL, free_at = clock_timestamp()"
+# An anonymous answer has no instant, nor what was read of it: only days.
+_NOW = "CASE WHEN {of}.anonymous THEN {of}.at ELSE clock_timestamp() END"
+_WAITS = f"state = 'waiting', attempts = 0, reason = NULL, free_at = {_NOW.format(of='t')}"
 
 
 def _noted(source: str, which: str, *, old: str) -> str:
     """New texts and changed ones; what is as it was stays so."""
     return (
         "INSERT INTO feedback.text_enrichment AS t (workspace, text_id, source, response_id, "
-        "case_id, message_id, part, anonymous, at, revision, digest, state, old) "
+        "case_id, message_id, part, anonymous, at, revision, digest, state, old, "
+        "free_at) "
         "SELECT s.workspace, CAST(md5(concat_ws('/', s.workspace, CAST(:source AS text), s.key, "
         "s.part)) AS uuid), CAST(:source AS text), s.response_id, s.case_id, s.message_id, s.part, "
         "s.anonymous, s.at, 1, "
-        f"encode(sha256(convert_to(s.words, 'UTF8')), 'hex'), 'waiting', {old} "
+        f"encode(sha256(convert_to(s.words, 'UTF8')), 'hex'), 'waiting', {old}, "
+        f"{_NOW.format(of='s')} "
         f"FROM ({_ROWS[source]}) s WHERE s.workspace = :workspace AND s.words <> '' AND {which} "
         f"ORDER BY 2 ON CONFLICT (workspace, text_id) DO UPDATE SET {_WAITS}, "
         f"old = excluded.old, at = excluded.at, {_CHANGED} WHERE t.digest <> excluded.digest"
@@ -163,7 +167,9 @@ async def settle(tx: AsyncConnection, read: Sequence[tuple[Waiting, Enrichment]]
     await tx.execute(
         text(
             "UPDATE feedback.text_enrichment SET state = 'done', reason = NULL, read_by = :by, "
-            "read_at = clock_timestamp(), language = :language, sentiment = :sentiment, "
+            "read_at = CASE WHEN anonymous THEN date_trunc('day', clock_timestamp()) "
+            "+ interval '1 day' ELSE clock_timestamp() END, "
+            "free_at = CASE WHEN anonymous THEN at ELSE free_at END, language = :language, sentiment = :sentiment, "
             "label = coalesce(said_label, :label), topics = coalesce(said_topics, :topics), "
             "bands = :bands, result = CAST(:result AS json) WHERE workspace = :workspace "
             "AND text_id = :text_id AND revision = :revision AND state = 'waiting'"
@@ -220,7 +226,7 @@ async def backlog(tx: AsyncConnection) -> tuple[int, float]:
     rows = await tx.execute(
         text(
             "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(free_at) "
-            "FILTER (WHERE NOT old)), 0) FROM feedback.text_enrichment WHERE state = 'waiting'"
+            "FILTER (WHERE NOT old AND NOT anonymous)), 0) FROM feedback.text_enrichment WHERE state = 'waiting'"
         )
     )
     number, seconds = rows.one()
