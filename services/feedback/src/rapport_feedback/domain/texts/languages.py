@@ -85,4 +85,6 @@ def _points(words: Sequence[str], text: str) -> list[tuple[float, str]]:
                     points[language] += 0.3
     for language, letters in LETTERS.items():
         points[language] += 0.5 * sum(text.count(one) for one in letters)
-    return sorted(((most, one) for one, most in points.items() if most), reverse=True)
+    # As much for one that is known as for another: rather the one that is known.
+    found = [(most, one) for one, most in points.items() if most]
+    return sorted(found, key=lambda each: (-each[0], each[1] not in KNOWN, each[1]))

@@ -116,7 +116,7 @@ def _logistic(value: float) -> float:
 def _regressed(vectors: Sequence[Vector], truths: Sequence[bool]) -> Weights:
     """Stochastic descent; what is rare counts more: a topic of few texts is learned, too."""
     ones = sum(truths)
-    balance = {True: len(truths) / (2 * ones), False: len(truths) / (2 * (len(truths) - ones))}
+    balance = {True: _balance(len(truths), ones), False: _balance(len(truths), len(truths) - ones)}
     weights: dict[str, float] = {}
     bias = 0.0
     order = sorted(range(len(vectors)), key=lambda one: zlib.crc32(str(one).encode()))
@@ -132,6 +132,11 @@ def _regressed(vectors: Sequence[Vector], truths: Sequence[bool]) -> Weights:
                 weights[one] = held + error * value - step * _HOLD * held
     kept = {one: round(w, 4) for one, w in weights.items() if abs(w) > _LEAST_WEIGHT}
     return Weights(round(bias, 4), kept)
+
+
+def _balance(all_: int, some: int) -> float:
+    """By the root of how rare it is: by all of that, everything would be of rare topics."""
+    return math.sqrt(all_ / (2 * some))
 
 
 def fold_of(index: int) -> int:
