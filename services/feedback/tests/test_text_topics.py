@@ -1,4 +1,4 @@
-"""Topics: by rules with reasons, learned from examples, and days with more of one than by chance."""
+"""Topics: by rules with reasons, learned from examples, and days with more than by chance."""
 
 import random
 from collections.abc import Sequence
@@ -97,7 +97,10 @@ def test_what_could_never_hold_is_refused_with_its_path(rules: dict[str, Rule], 
 
 
 def examples_of(number: int) -> list[Example]:
-    parts = {"delivery": "courier parcel late box".split(), "staff": "rude kind clerk desk".split()}
+    parts = {
+        "delivery": ["courier", "parcel", "late", "box"],
+        "staff": ["rude", "kind", "clerk", "desk"],
+    }
     chance = random.Random(1)
     made = []
     for index in range(number):
@@ -122,10 +125,7 @@ def test_topics_are_learned_and_say_why() -> None:
 
 
 def test_too_few_examples_teach_nothing() -> None:
-    assert (
-        learned(examples_of(2 * LEAST_EXAMPLES - 1)).topics.keys()
-        == {"delivery"} - {"delivery"} | set()
-    )
+    assert learned(examples_of(2 * LEAST_EXAMPLES - 1)).topics == {}
     assert learned([]).topics == {}
     assert set(learned(examples_of(2 * LEAST_EXAMPLES)).topics) == {"delivery", "staff"}
 
@@ -203,7 +203,7 @@ def test_weekdays_are_compared_with_their_like() -> None:
     weeks = [2, 2, 2, 2, 2, 30, 30] * 8
     # The day after these 56 is a quiet one; 30 are usual on the sixth of a week only.
     assert spikes({"x": 30}, {"x": weeks})
-    assert not spikes({"x": 30}, {"x": weeks[5:] + [2, 2, 2, 2, 2]})
+    assert not spikes({"x": 30}, {"x": [*weeks[5:], 2, 2, 2, 2, 2]})
 
 
 def poisson(mean: float, chance: random.Random) -> int:
@@ -216,7 +216,7 @@ def poisson(mean: float, chance: random.Random) -> int:
 
 @pytest.mark.parametrize("wild", [0.0, 0.4])
 def test_the_rate_of_false_alarms_is_as_stated(wild: float) -> None:
-    """Days on which nothing is the matter, with topics of all sizes; days may vary more than chance."""
+    """Days on which nothing is the matter, of topics of all sizes; some vary more than chance."""
     chance = random.Random(f"{wild}")
     days, alarms = 150, 0
     for _ in range(days):

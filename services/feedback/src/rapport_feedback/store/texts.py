@@ -226,7 +226,8 @@ async def backlog(tx: AsyncConnection) -> tuple[int, float]:
     rows = await tx.execute(
         text(
             "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(free_at) "
-            "FILTER (WHERE NOT old AND NOT anonymous)), 0) FROM feedback.text_enrichment WHERE state = 'waiting'"
+            "FILTER (WHERE NOT old AND NOT anonymous)), 0) FROM feedback.text_enrichment "
+            "WHERE state = 'waiting'"
         )
     )
     number, seconds = rows.one()
