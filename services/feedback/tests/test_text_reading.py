@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from services.feedback.tests.text_support import DELIVERY
 from sqlalchemy import text
+from typing_extensions import override
 
 from rapport_common.jobs.store import Job
 from rapport_feedback.handlers.enriching import Enricher
@@ -166,6 +167,7 @@ async def first_of_all(service: Service) -> None:
 class _Hopeless(Reader):
     """Reads nothing: it is asked for texts that no process survives."""
 
+    @override
     async def read(self, batch: Batch) -> list[Read | Failed]:
         return [Failed("ended the process") for _ in batch.texts]
 

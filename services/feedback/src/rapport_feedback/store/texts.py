@@ -169,8 +169,8 @@ async def settle(tx: AsyncConnection, read: Sequence[tuple[Waiting, Enrichment]]
             "UPDATE feedback.text_enrichment SET state = 'done', reason = NULL, read_by = :by, "
             "read_at = CASE WHEN anonymous THEN date_trunc('day', clock_timestamp()) "
             "+ interval '1 day' ELSE clock_timestamp() END, "
-            "free_at = CASE WHEN anonymous THEN at ELSE free_at END, language = :language, sentiment = :sentiment, "
-            "label = coalesce(said_label, :label), topics = coalesce(said_topics, :topics), "
+            "free_at = CASE WHEN anonymous THEN at ELSE free_at END, "
+            "language = :language, sentiment = :sentiment, label = coalesce(said_label, :label), topics = coalesce(said_topics, :topics), "
             "bands = :bands, result = CAST(:result AS json) WHERE workspace = :workspace "
             "AND text_id = :text_id AND revision = :revision AND state = 'waiting'"
         ),
