@@ -195,6 +195,7 @@ def typed() -> Iterator[list[str]]:
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]
     yield ["outcome-webhook", "replay", ID, "--delivery", "msg_1"]
+    yield ["webhook", "replay", ID, "--delivery", "msg_1"]
 
 
 def test_every_command_is_tried_and_takes_json() -> None:

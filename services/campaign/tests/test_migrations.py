@@ -16,6 +16,7 @@ from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.model import NewMessage, State
 from rapport_campaign.domain.permission import objections_of
 from rapport_campaign.store import ledger, people, plan
+from rapport_campaign.store.webhooks import WEBHOOKS
 from rapport_common.db import create_engine
 from rapport_common.events.profile import ConsentState
 from rapport_common.follower.domain import Held
@@ -302,3 +303,43 @@ async def test_messages_of_before_are_where_they_belong_and_are_not_planned_agai
     assert found == [(f"old{number}", state) for number, state in enumerate(states, 1)]
     assert planned == []
     assert totals == counted == {**dict.fromkeys(states, 1), "planned": 2}
+
+
+_FORMER_WEBHOOKS = """
+INSERT INTO campaign.webhook (workspace, webhook_id, url, events, scope, secret, created_at,
+  created_by) VALUES ('acme', '00000000-0000-0000-0000-000000000001', 'https://x.org/',
+  '{bounced,sent}', 'all', 'aes:', now(), 'ada');
+INSERT INTO campaign.webhook_post (workspace, post_id, webhook_id, send_key, profile_id, body,
+  ended_at, dead) SELECT 'acme', gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'key',
+  '', body, CASE WHEN body <> '1' THEN now() END, body = '3'
+  FROM unnest(ARRAY['1', '2', '3']) AS v(body)
+"""
+
+
+@pytest.mark.integration
+async def test_webhooks_of_before_want_the_same_and_their_posts_are_of_the_same_message(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up, down and up again: as whoever posts reads it."""
+    url = service_database("campaign")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    config = alembic_config(ROOT)
+    await asyncio.to_thread(command.downgrade, config, "0030")
+    engine = create_engine(url, application="campaign-test")
+    async with engine.begin() as tx:
+        for statement in _FORMER_WEBHOOKS.split(";"):
+            await tx.execute(text(statement))
+    for direction in (command.upgrade, command.downgrade, command.upgrade):
+        goal = "head" if direction is command.upgrade else "0030"
+        await asyncio.to_thread(direction, config, goal)
+    async with engine.begin() as tx:
+        [webhook] = await WEBHOOKS.listed(tx, "acme", limit=10)
+        where = ("acme", webhook.webhook_id)
+        posts = await WEBHOOKS.posts.listed(tx, *where, state=None, after=None, limit=10)
+    await engine.dispose()
+    assert webhook.wants == {"events": ["bounced", "sent"], "scope": "all"}
+    assert {(one.body, one.subject, one.state) for one in posts} == {
+        ("1", "key", "waiting"),
+        ("2", "key", "delivered"),
+        ("3", "key", "dead"),
+    }

@@ -20,15 +20,15 @@ from rapport_campaign.domain.announcements import body_of, of_outcome, of_state,
 from rapport_campaign.domain.outcomes import Report
 from rapport_campaign.domain.webhook_keys import WebhookKeys
 from rapport_campaign.domain.webhook_keys import place_of as kept_at
-from rapport_campaign.handlers.announcing import TURNED_OFF
 from rapport_campaign.handlers.outcomes import Outcomes, place_of
-from rapport_campaign.store.posts import clear
+from rapport_campaign.store.webhooks import WEBHOOKS
 from rapport_common import clock
 from rapport_common.outside import webhooks as rules
 from rapport_common.outside.addresses import networks
 from rapport_common.outside.posting import Poster
 from rapport_common.outside.signed_posts import signed
 from rapport_common.secret_keys import SealedSecretError
+from rapport_common.webhooks.worker import TURNED_OFF
 
 RECEIPT = {"to": "ada@example.com", "subject": "Order 7", "html": "<p>Thank you</p>"}
 
@@ -222,8 +222,8 @@ async def test_who_takes_nothing_for_days_is_turned_off_and_can_be_told_again(de
         shown = await desk.shown(made)
         assert (shown["waiting"], shown["dead"], shown["failing_since_at"]) == (0, 0, None)
         async with desk.scenario.engine.begin() as tx:
-            assert await clear(tx, timedelta(days=7), 10) == 0
-            assert await clear(tx, -timedelta(days=9), 10) == 2
+            assert await WEBHOOKS.posts.clear(tx, timedelta(days=7), 10) == 0
+            assert await WEBHOOKS.posts.clear(tx, -timedelta(days=9), 10) == 2
 
 
 @pytest.mark.integration

@@ -28,12 +28,13 @@ from rapport_common.outside.addresses import networks
 from rapport_common.outside.delivering import LEASE
 from rapport_common.outside.posting import Poster
 from rapport_common.outside.room import EACH, OF_A_WORKSPACE
+from rapport_common.outside.sealing import Sealer
 from rapport_common.outside.signed_posts import SECRET, signed
 from rapport_common.testing.credentials import WEBHOOK_KEY
-from rapport_segment.domain.secret_keys import SecretKeys
+from rapport_segment.domain.secret_keys import SecretKeys, place_of
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.sender import Sender
-from rapport_segment.store.deliveries import clear
+from rapport_segment.store.webhooks import WEBHOOKS
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -43,7 +44,7 @@ pytestmark = pytest.mark.integration
 BUYERS = {"computed": "orders", "op": "gte", "value": 1}
 PEOPLE = [uuid.UUID(int=number) for number in range(1, 31)]
 OWN = networks("127.0.0.0/8")
-KEYS = SecretKeys((WEBHOOK_KEY,))
+SEALER = Sealer(SecretKeys((WEBHOOK_KEY,)), place_of)
 NEXT_KEY = b"n" * 32
 
 
@@ -55,7 +56,7 @@ class Shop:
         self.late = timedelta(0)
         self._records, self._judging = records, Judging()
         self.poster = Poster(OWN, seconds=HANG_SECONDS)
-        self.sender = Sender(engine, self.poster, KEYS, self.now)
+        self.sender = Sender(engine, self.poster, SEALER, self.now)
 
     def now(self) -> datetime:
         return clock.now() + self.late
@@ -325,9 +326,9 @@ async def test_what_is_too_old_is_dead_though_it_was_not_tried(
         assert to.came == []
         assert (await shop.shown(made))["dead"] == 1
         async with engine.begin() as tx:
-            assert await clear(tx, timedelta(days=1), 10) == 0
-            await tx.execute(text("UPDATE segment.webhook_delivery SET died_at = '2026-01-01'"))
-            assert await clear(tx, timedelta(days=1), 10) == 1
+            assert await WEBHOOKS.posts.clear(tx, timedelta(days=1), 10) == 0
+            await tx.execute(text("UPDATE segment.webhook_post SET ended_at = '2026-01-01'"))
+            assert await WEBHOOKS.posts.clear(tx, timedelta(days=1), 10) == 1
 
 
 async def kept(engine: AsyncEngine) -> str:
@@ -335,7 +336,7 @@ async def kept(engine: AsyncEngine) -> str:
     async with engine.begin() as tx:
         found = [
             await tx.execute(text(f"SELECT CAST(t AS text) FROM segment.{table} t"))
-            for table in ("webhook", "webhook_delivery")
+            for table in ("webhook", "webhook_post")
         ]
         return "\n".join(row for some in found for row in some.scalars())
 
@@ -355,9 +356,9 @@ async def test_a_dump_has_no_secret_and_they_are_sealed_anew_by_a_new_key(
         assert await shop.sender.seal_anew() == 0
         # The next key: with the one before, all is sealed anew; then that one can go.
         both, later = SecretKeys((NEXT_KEY, WEBHOOK_KEY)), SecretKeys((NEXT_KEY,))
-        assert await Sender(engine, shop.poster, both, shop.now).seal_anew() == 1
+        assert await Sender(engine, shop.poster, Sealer(both, place_of), shop.now).seal_anew() == 1
         assert (await kept(engine)).count(both.prefix) == 2
-        shop.sender = Sender(engine, shop.poster, later, shop.now)
+        shop.sender = Sender(engine, shop.poster, Sealer(later, place_of), shop.now)
         await shop.has(1, PEOPLE[0])
         await shop.post()
         [came] = to.came
@@ -384,7 +385,9 @@ async def test_a_secret_of_before_is_sealed_and_one_without_its_key_holds_back_p
         assert await shop.sender.seal_anew() == 1
         assert SECRET not in await kept(engine)
         # The key is lost: nothing is posted that nobody could check, and the operator is told.
-        shop.sender = Sender(engine, shop.poster, SecretKeys((NEXT_KEY,)), shop.now)
+        shop.sender = Sender(
+            engine, shop.poster, Sealer(SecretKeys((NEXT_KEY,)), place_of), shop.now
+        )
         assert await shop.sender.seal_anew() == 0
         await shop.has(0, PEOPLE[0])
         await shop.post()
@@ -393,7 +396,7 @@ async def test_a_secret_of_before_is_sealed_and_one_without_its_key_holds_back_p
         [waits] = (await shop.client.get(f"{path}/deliveries?state=waiting")).json()["items"]
         assert "sealed by a key that is not there any more" in waits["error"]
         # By the API's key it is rotated, and found by the sender that has that.
-        shop.sender = Sender(engine, shop.poster, KEYS, shop.now)
+        shop.sender = Sender(engine, shop.poster, SEALER, shop.now)
         await shop.client.post(f"{path}/rotate", json={"overlap_hours": 0})
         shop.late = timedelta(minutes=10)
         await shop.post()
@@ -448,14 +451,15 @@ import asyncio, sys
 from rapport_common.db import create_engine
 from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_common.outside.addresses import networks
-from rapport_segment.domain.secret_keys import SecretKeys
+from rapport_segment.domain.secret_keys import SecretKeys, place_of
 from rapport_common.outside.posting import Poster
+from rapport_common.outside.sealing import Sealer
 from rapport_segment.sender import Sender
 
 async def main():
     engine = create_engine(sys.argv[1], application="segment-killed")
     poster = Poster(networks("127.0.0.0/8"), seconds=60)
-    sender = Sender(engine, poster, SecretKeys((WEBHOOK_KEY,)))
+    sender = Sender(engine, poster, Sealer(SecretKeys((WEBHOOK_KEY,)), place_of))
     await sender.turn()
     await sender.drain()
 
@@ -486,5 +490,5 @@ async def test_who_is_killed_while_posting_has_it_posted_again_under_the_same_id
         await shop.post()
         assert sorted(one.id for one in to.came[3:]) == sorted(one.id for one in to.came[:3])
         async with engine.begin() as tx:
-            left = await tx.scalar(text("SELECT count(*) FROM segment.webhook_delivery"))
+            left = await tx.scalar(text("SELECT count(*) FROM segment.webhook_post"))
         assert left == 0

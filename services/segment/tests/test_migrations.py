@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,11 +14,14 @@ import pytest
 from alembic import command
 from tests.support.former_outbox import beside
 
+from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.membership import Membership
 from rapport_common.follower.domain import Held
+from rapport_common.ids import uuid7
 from rapport_common.migrations import alembic_config
 from rapport_segment.store import people
+from rapport_segment.store.webhooks import WEBHOOKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -118,3 +123,61 @@ async def test_people_of_before_are_known_by_section(
     assert found.facts.identifiers == {"email": ["ada@x.org"]}
     assert found.facts.traits == {"a": Decimal("1.50")}
     assert found.facts.computed["orders"] == 2
+
+
+@pytest.mark.integration
+async def test_webhooks_of_before_want_the_same_and_what_waits_keeps_its_order(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up, down and up again: as whoever posts reads it."""
+    url = service_database("segment")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    config = alembic_config(ROOT)
+    await asyncio.to_thread(command.downgrade, config, "0023")
+    connection = await asyncpg.connect(url)
+    await connection.execute(_FORMER_WEBHOOKS)
+    await connection.close()
+    for direction in (command.upgrade, command.downgrade, command.upgrade):
+        goal = "head" if direction is command.upgrade else "0023"
+        await asyncio.to_thread(direction, config, goal)
+    engine, now = create_engine(url, application="segment-test"), clock.now()
+    async with engine.begin() as tx:
+        every, some = await WEBHOOKS.listed(tx, "acme", limit=10)
+        posts = await WEBHOOKS.posts.listed(
+            tx, "acme", every.webhook_id, state=None, after=None, limit=10
+        )
+        counts = await WEBHOOKS.posts.counts(tx, "acme", [every.webhook_id])
+        given: dict[str, Any] = {"now": now, "lease": timedelta(minutes=1), "limit": 10}
+        claimed = await WEBHOOKS.posts.claim(tx, every, uuid7(), **given)
+    await engine.dispose()
+    segment = str(UUID(int=7))
+    assert (every.wants, some.wants) == ({"segment_ids": None}, {"segment_ids": [segment]})
+    assert (every.failing_since, some.failures) == (None, 3)
+    assert some.failing_since is not None
+    person = str(UUID(int=1))
+    assert [(one.body, one.subject, one.state) for one in posts] == [
+        ("3", person, "dead"),
+        ("1", person, "waiting"),
+        ("2", person, "waiting"),
+    ]
+    assert posts[0].ended_at is not None
+    assert counts == {every.webhook_id: (2, 1)}
+    # Written before it, though its id is greater, and it was made later by the clock.
+    assert [one.body for one in claimed] == ["1"]
+
+
+_FORMER_WEBHOOKS = """
+INSERT INTO segment.webhook (workspace, webhook_id, url, segment_ids, secret, failures, created_at,
+    created_by)
+    SELECT 'acme', CAST(lpad(id, 32, '0') AS uuid), 'https://x.org/' || id,
+        CAST(segments AS uuid[]), 'whsec_', failures, now(), 'ada'
+    FROM (VALUES ('1', NULL, 0), ('2', '{00000000000000000000000000000007}', 3))
+    AS v(id, segments, failures);
+INSERT INTO segment.webhook_delivery (workspace, message_id, webhook_id, profile_id, body,
+    created_at, died_at)
+    SELECT 'acme', CAST(lpad(id, 32, '0') AS uuid), CAST(lpad('1', 32, '0') AS uuid),
+        CAST(lpad('1', 32, '0') AS uuid), body, now() - ago * interval '1 minute',
+        CASE WHEN body = '3' THEN now() END
+    FROM (VALUES (1, '9', '1', 2), (2, '8', '2', 3), (3, '7', '3', 1)) AS v(n, id, body, ago)
+    ORDER BY n
+"""

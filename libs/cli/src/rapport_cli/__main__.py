@@ -45,7 +45,6 @@ from rapport_cli import (
     offers,
     opt_ins,
     outbox,
-    outcome_webhooks,
     outcomes,
     parked,
     people_files,
@@ -133,7 +132,7 @@ messages.app.command("prices")(offers.prices)
 app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
-app.add_typer(outcome_webhooks.app, name="outcome-webhook")
+app.add_typer(webhooks.outcomes, name="outcome-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")

@@ -3,39 +3,23 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.webhook_keys import WebhookKeys, place_of
-from rapport_campaign.handlers import announcing
-from rapport_campaign.store import posts, webhooks
-from rapport_campaign.store.posts import Post
-from rapport_campaign.store.webhooks import Webhook
+from rapport_campaign.store.webhooks import WEBHOOKS
 from rapport_common import clock
-from rapport_common.outside.delivering import Deliverer, Meters, Queue
+from rapport_common.outside.delivering import Meters
 from rapport_common.outside.posting import Poster
 from rapport_common.outside.sealing import Sealer
+from rapport_common.webhooks.worker import Gauges, WebhookSender
 
-
-async def _totals(tx: AsyncConnection) -> tuple[int, int]:
-    metrics.WEBHOOKS_OFF.set(await webhooks.disabled(tx))
-    return await posts.totals(tx)
-
-
-_QUEUE = Queue(
-    lanes=posts.lanes,
-    rest=webhooks.rest,
-    claim=posts.claim,
-    settle=announcing.settle,
-    bury=posts.bury,
-    totals=_totals,
-    sealed_otherwise=webhooks.sealed_otherwise,
-    keep_secrets=webhooks.keep_secrets,
-    meters=Meters(metrics.POSTS, metrics.POST_DURATION, metrics.DELIVERIES),
+_GAUGES = Gauges(
+    Meters(metrics.POSTS, metrics.POST_DURATION, metrics.DELIVERIES), metrics.WEBHOOKS_OFF
 )
 
 
-class Announcer(Deliverer[Webhook, Post]):
+class Announcer(WebhookSender):
     """The worker that posts what became of messages."""
 
     def __init__(
@@ -46,4 +30,5 @@ class Announcer(Deliverer[Webhook, Post]):
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         """`keys`: under which the secrets are kept that posts are signed with."""
-        super().__init__(engine, poster, _QUEUE, Sealer(keys, place_of), now)
+        sealer = Sealer(keys, place_of)
+        super().__init__(engine, poster, WEBHOOKS, sealer, gauges=_GAUGES, now=now)

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 from rapport_campaign.handlers.products import EVENTS_KEPT
 from rapport_campaign.settings import Settings
-from rapport_campaign.store import keeping, posts
+from rapport_campaign.store import keeping
 from rapport_campaign.store.contacts import LONGEST_KEPT
+from rapport_campaign.store.webhooks import WEBHOOKS
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
+from rapport_common.webhooks.keeping import kept_posts
 
 # Longer than any topic keeps records: an end can't outlive its beginning in the log.
 ENTRIES_KEPT = timedelta(days=7)
@@ -43,12 +45,7 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("suppression_refusal", "at", timedelta(days=settings.job_retention_days)),
         Retention("suppression_part", "at", FILES_KEPT),
         Retention("coupon_file", "created_at", FILES_KEPT),
-        Retention(
-            "webhook_post",
-            "ended_at",
-            timedelta(days=settings.webhook_retention_days),
-            posts.clear,
-        ),
+        kept_posts(WEBHOOKS, timedelta(days=settings.webhook_retention_days)),
         Retention("broadcast_answer", "at", ANSWERS_KEPT),
         Retention("feed_answer", "fetched_at", FEEDS_KEPT),
         Retention("product_event", "at", EVENTS_KEPT),

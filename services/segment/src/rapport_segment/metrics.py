@@ -40,3 +40,7 @@ DELIVERIES = Gauge(
     "Posts to webhooks that wait, and those that were given up; looked at once a minute.",
     ["state"],
 )
+WEBHOOKS_OFF = Gauge(
+    "rapport_segment_webhooks_off",
+    "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
+)

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from rapport_common.retention import Retention
+from rapport_common.webhooks.keeping import kept_posts
 from rapport_segment.settings import Settings
-from rapport_segment.store import deliveries, keeping, lists
+from rapport_segment.store import keeping, lists
+from rapport_segment.store.webhooks import WEBHOOKS
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -22,6 +24,6 @@ def retentions(settings: Settings) -> list[Retention]:
         # Gone with the job, unless that could not put them away.
         Retention("list_part", "at", timedelta(days=1)),
         Retention("audience_file", "made_at", timedelta(days=settings.audience_file_days)),
-        Retention("webhook_delivery", "died_at", given_up, deliveries.clear),
+        kept_posts(WEBHOOKS, given_up),
         Retention("happening", "at", timedelta(days=settings.event_retention_days)),
     ]

@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_campaign.api import webhooks
 from rapport_campaign.api.broadcasts import broadcast_routes
 from rapport_campaign.api.contact_rules import contact_rules_routes
 from rapport_campaign.api.coupons import coupon_routes
@@ -32,11 +33,6 @@ from rapport_campaign.api.suppressions import UPLOADS, suppression_routes
 from rapport_campaign.api.tasks import task_routes, task_writing_routes
 from rapport_campaign.api.templates import template_routes
 from rapport_campaign.api.texting import texting_routes
-from rapport_campaign.api.webhooks import (
-    webhook_reading_routes,
-    webhook_replay_routes,
-    webhook_routes,
-)
 from rapport_campaign.api.why import why_routes
 from rapport_campaign.fetching import Certificates
 from rapport_campaign.handlers.carrying import Carriers
@@ -50,7 +46,6 @@ from rapport_campaign.handlers.recommenders import Means as Asking
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
-from rapport_campaign.handlers.webhooks import Means
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.settings import Settings
@@ -125,9 +120,7 @@ def routers(
         why_routes(engine),
         opt_in_routes(engine, opt_ins),
         outcome_routes(engine),
-        webhook_routes(engine, Means(settings.webhook_keys(), settings.own_networks())),
-        webhook_replay_routes(engine),
-        webhook_reading_routes(engine),
+        *webhooks.routes(engine, settings),
         hook_routes(engine, settings),
         *_public(engine, listening, renderer.office.link_key, settings),
     ]

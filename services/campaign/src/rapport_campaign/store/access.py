@@ -16,6 +16,7 @@ from rapport_common.access.parts import (
 )
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.webhooks.keeping import told_posts
 
 _OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS text[]))"
 _MINE = _OF_THEM.format("t")
@@ -86,13 +87,8 @@ OUTCOMES = Rows(
     _OUTCOME,
     _MINE,
 )
-POSTS = Rows(
-    "campaign.webhook_post",
-    "what was told of messages to you to other systems of the shop, or waits to be",
-    "campaign.webhook_post t JOIN campaign.webhook w USING (workspace, webhook_id)",
-    {"post_id": "uuid"},
-    {"to": "w.url", **plain("body", "created_at", "ended_at")},
-    _MINE,
+POSTS = told_posts(
+    SCHEMA, "what was told of messages to you to other systems of the shop, or waits to be"
 )
 TASKS = Rows(
     "campaign.task",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import STATES, MessageKey, MessageState
 from rapport_campaign.store.moves import Move, places
+from rapport_campaign.store.webhooks import WEBHOOKS
 from rapport_common.monthly import MonthlyTable
 
 MESSAGES = MonthlyTable("campaign", "message", "planned_at")
@@ -83,10 +84,8 @@ _ADD = text(
     "CAST(:states AS text[]), CAST(:numbers AS bigint[])) "
     "AS v(workspace, campaign, kind, state, number) "
     "ON CONFLICT (workspace, campaign, kind, state, shard) "
-    "DO UPDATE SET number = t.number + excluded.number) "
+    "DO UPDATE SET number = t.number + excluded.number) " + WEBHOOKS.listening_in("workspaces")
     # Who is to be told is asked in passing: nobody pays a round trip for webhooks of others.
-    "SELECT DISTINCT workspace FROM campaign.webhook "
-    "WHERE active AND workspace = ANY(CAST(:workspaces AS text[]))"
 )
 _COUNTED = text(
     "SELECT state, sum(number) AS number FROM ("

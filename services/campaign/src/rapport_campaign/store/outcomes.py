@@ -11,6 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.announcements import body_of, of_outcome, scopes
 from rapport_campaign.domain.outcomes import BouncePolicy, OutcomeClass, OutcomeKind, Source
 from rapport_campaign.store.tracking import Sent
+from rapport_campaign.store.webhooks import WEBHOOKS
+
+_TOLD = (
+    "(SELECT workspace, CAST(:send_key AS text) AS subject, "
+    "CAST(:profile_id AS text) AS profile_id, CAST(:body AS text) AS body, "
+    "CAST(:event AS text) AS event, CAST(:scopes AS text) AS scopes FROM kept) AS v"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,7 @@ async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
             ":send_key, :kind, :mark, :grade, :code, :text, :source, CAST(:campaign_id AS uuid), "
             ":profile_id, :address, :at) ON CONFLICT DO NOTHING RETURNING workspace), "
             # Webhooks are told of it with it, at no statement more.
-            "told AS (INSERT INTO campaign.webhook_post (workspace, post_id, webhook_id, send_key, "
-            "profile_id, body) SELECT w.workspace, gen_random_uuid(), w.webhook_id, :send_key, "
-            ":profile_id, :body FROM kept JOIN campaign.webhook w "
-            "ON w.workspace = kept.workspace AND w.active AND :event = ANY(w.events) "
-            "AND w.scope = ANY(CAST(:scopes AS text[]))) SELECT count(*) FROM kept"
+            f"told AS ({WEBHOOKS.posts.writing(_TOLD)}) SELECT count(*) FROM kept"
         ),
         {
             "workspace": sent.workspace,
@@ -95,7 +98,7 @@ async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
             "address": row.address,
             "at": row.at,
             "event": of_outcome(row.kind, row.grade) or "",
-            "scopes": list(scopes(sent.kind)),
+            "scopes": ",".join(scopes(sent.kind)),
             "body": _body(sent, row),
         },
     )

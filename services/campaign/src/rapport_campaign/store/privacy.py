@@ -15,6 +15,7 @@ from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.store import PrivacyStore
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, Waits, changing
+from rapport_common.webhooks.keeping import forgotten_posts
 
 PRIVACY = PrivacyStore(SCHEMA)
 ERASED = "erased"
@@ -79,12 +80,7 @@ INBOX = Found(
     "DELETE FROM campaign.inbox_item WHERE ctid IN (SELECT ctid FROM campaign.inbox_item "
     f"WHERE {_OF_THEM} LIMIT :limit)",
 )
-POSTS = Found(
-    "campaign.webhook_post",
-    "DELETE FROM campaign.webhook_post WHERE ctid IN (SELECT ctid FROM campaign.webhook_post "
-    f"WHERE {_OF_THEM} LIMIT :limit)",
-    f"SELECT count(*) FROM campaign.webhook_post WHERE {_OF_THEM}",
-)
+POSTS = forgotten_posts(SCHEMA)
 PRICES = Found(
     "campaign.message_price",
     "DELETE FROM campaign.message_price WHERE ctid IN (SELECT ctid FROM campaign.message_price "

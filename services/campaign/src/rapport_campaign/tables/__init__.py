@@ -18,7 +18,6 @@ from rapport_campaign.tables import (
     sender_domains,
     tasks,
     templates,
-    webhooks,
 )
 from rapport_campaign.tables.schema import FOLLOWED, METADATA, SCHEMA
 
@@ -43,5 +42,4 @@ __all__ = [
     "sender_domains",
     "tasks",
     "templates",
-    "webhooks",
 ]

@@ -12,6 +12,7 @@ from rapport_common.kafka.tables import consumer_tables
 from rapport_common.keeping.tables import keeping_tables
 from rapport_common.outbox import outbox_tables
 from rapport_common.privacy.tables import privacy_tables
+from rapport_common.webhooks.tables import webhook_tables
 
 SCHEMA = "campaign"
 METADATA = metadata(SCHEMA)
@@ -22,6 +23,7 @@ keeping_tables(METADATA)
 job_table(METADATA)
 brand_table(METADATA)
 idempotency_table(METADATA)
+webhook_tables(METADATA, keeps_delivered=True)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)

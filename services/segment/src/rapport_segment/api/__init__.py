@@ -5,7 +5,8 @@ from datetime import timedelta
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_segment.api import lists
+from rapport_common.webhooks.handlers import Means
+from rapport_segment.api import lists, webhooks
 from rapport_segment.api.audiences import (
     audience_file_routes,
     audience_reading_routes,
@@ -18,10 +19,8 @@ from rapport_segment.api.members import member_routes, size_routes
 from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.api.versions import version_routes
-from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
 from rapport_segment.domain.windows import LONGEST_DAYS
 from rapport_segment.handlers.lists import OnLists
-from rapport_segment.handlers.webhooks import Means
 
 EVENTS_KEPT = timedelta(days=LONGEST_DAYS)
 
@@ -55,6 +54,5 @@ def routers(
         audience_routes(engine),
         audience_reading_routes(engine),
         audience_file_routes(engine, exports),
-        webhook_routes(engine, means),
-        webhook_reading_routes(engine),
+        *webhooks.routes(engine, means),
     ]

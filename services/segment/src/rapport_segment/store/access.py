@@ -3,6 +3,7 @@
 from rapport_common.access.aside import aside_parts
 from rapport_common.access.parts import Part, Rows, plain
 from rapport_common.privacy.subject import Recogniser
+from rapport_common.webhooks.keeping import told_posts
 from rapport_segment.store.published_scores import PUBLISHED
 from rapport_segment.tables import SCHEMA
 
@@ -16,13 +17,8 @@ STAYS = Rows(
     "AND NOT t.beside",
 )
 
-POSTS = Rows(
-    "segment.webhook_delivery",
-    "what waits to be told of you to other systems of the shop, or could not be told",
-    "segment.webhook_delivery t JOIN segment.webhook w USING (workspace, webhook_id)",
-    {"message_id": "uuid"},
-    {"to": "w.url", **plain("body", "created_at", "died_at")},
-    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
+POSTS = told_posts(
+    SCHEMA, "what waits to be told of you to other systems of the shop, or could not be told"
 )
 
 FILES = Rows(

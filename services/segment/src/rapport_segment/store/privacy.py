@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import BEFORE, Found, Sweep, Waits
+from rapport_common.webhooks.keeping import forgotten_posts
 from rapport_segment.store.published_scores import PUBLISHED
 from rapport_segment.tables import FOLLOWED, SCHEMA
 
@@ -44,12 +45,7 @@ CHECKS = Found(
     f"SELECT count(*) FROM segment.due WHERE {_CHECKED}",
 )
 
-POSTS = Found(
-    "segment.webhook_delivery",
-    "DELETE FROM segment.webhook_delivery WHERE ctid IN (SELECT ctid FROM segment.webhook_delivery "
-    f"WHERE {_OF_THEM} LIMIT :limit)",
-    f"SELECT count(*) FROM segment.webhook_delivery WHERE {_OF_THEM}",
-)
+POSTS = forgotten_posts(SCHEMA)
 
 # Of a file of hashes nobody can be taken out: it goes, and the next one is made without them.
 FILES = Found(

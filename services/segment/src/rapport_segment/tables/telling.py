@@ -7,7 +7,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -17,70 +16,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from rapport_common.webhooks.tables import webhook_tables
 from rapport_segment.tables.schema import METADATA
 
-Table(
-    "webhook",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("webhook_id", UUID(as_uuid=True), primary_key=True),
-    Column("url", Text, nullable=False),
-    # Of which segments it is told; none: of all.
-    Column("segment_ids", ARRAY(UUID(as_uuid=True))),
-    Column("active", Boolean, nullable=False, server_default=text("true")),
-    # Why it is not active.
-    Column("reason", Text),
-    Column("secret", Text, nullable=False),
-    Column("former_secret", Text),
-    Column("former_until", DateTime(timezone=True)),
-    # One after the other, since the last success.
-    Column("failures", Integer, nullable=False, server_default=text("0")),
-    Column("paused_until", DateTime(timezone=True)),
-    Column("succeeded_at", DateTime(timezone=True)),
-    Column("failed_at", DateTime(timezone=True)),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("archived_at", DateTime(timezone=True)),
-    Index(None, "workspace", "url", unique=True, postgresql_where=text("archived_at IS NULL")),
-)
-
-_LIVING = text("died_at IS NULL")
-Table(
-    "webhook_delivery",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("message_id", UUID(as_uuid=True), primary_key=True),
-    Column("webhook_id", UUID(as_uuid=True), nullable=False),
-    Column("profile_id", UUID(as_uuid=True), nullable=False),
-    # In the order in which it happened to a person.
-    Column("number", BigInteger, Identity(always=True), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
-    Column("try_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("holder", UUID(as_uuid=True)),
-    Column("status", Integer),
-    Column("error", Text),
-    Column("died_at", DateTime(timezone=True)),
-    # What is due, and whether it is the first of its person.
-    Index(None, "workspace", "webhook_id", "try_at", postgresql_where=_LIVING),
-    Index(None, "workspace", "webhook_id", "profile_id", "number", postgresql_where=_LIVING),
-    Index(
-        "ix_webhook_delivery_dead",
-        "workspace",
-        "webhook_id",
-        "created_at",
-        postgresql_where=text("died_at IS NOT NULL"),
-    ),
-    # Who is forgotten.
-    Index(None, "workspace", "profile_id"),
-    # It is written and removed all the time.
-    postgresql_with={
-        "autovacuum_vacuum_scale_factor": "0.01",
-        "autovacuum_vacuum_threshold": "2000",
-        "autovacuum_vacuum_cost_delay": "0",
-    },
-)
+# What is posted of changes; what was delivered goes at once.
+webhook_tables(METADATA, keeps_delivered=False)
 
 Table(
     "audience",
