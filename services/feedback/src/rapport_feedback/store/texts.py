@@ -171,7 +171,8 @@ async def settle(tx: AsyncConnection, read: Sequence[tuple[Waiting, Enrichment]]
             "+ interval '1 day' ELSE clock_timestamp() END, "
             "free_at = CASE WHEN anonymous THEN at ELSE free_at END, "
             "language = :language, sentiment = :sentiment, label = coalesce(said_label, :label), "
-            "topics = coalesce(said_topics, :topics), bands = :bands, result = CAST(:result AS json) WHERE workspace = :workspace "
+            "topics = coalesce(said_topics, :topics), bands = :bands, "
+            "result = CAST(:result AS json) WHERE workspace = :workspace "
             "AND text_id = :text_id AND revision = :revision AND state = 'waiting'"
         ),
         [
