@@ -180,6 +180,10 @@ bench-search: $(STAMP) ## Measure only the search for people, at rest and beside
 duplicates-table: $(STAMP) ## Precision and recall of the finder of duplicates on FEBRL 1 to 3 (ARGS=--weights)
 	@$(PY) -m tests.bench.duplicates $(ARGS)
 
+.PHONY: texts-table
+texts-table: $(STAMP) ## How well texts are read: languages, moods, topics, near copies, on labelled sets
+	@$(PY) -m tests.bench.texts
+
 # ---- changing it
 
 .PHONY: fmt

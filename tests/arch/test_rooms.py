@@ -58,7 +58,12 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "smtp": "the protocol by which it does",
         **_PAGES,
     },
-    "feedback": {"intake.py": "the workers that take complaints by mail", **_PAGES},
+    "feedback": {
+        "background.py": "the workers that nobody waits for, put together",
+        "intake.py": "the workers that take complaints by mail",
+        "understanding": "the process that reads texts, and who asks it",
+        **_PAGES,
+    },
     "segment": {
         "sender.py": "the worker that sends",
     },

@@ -52,6 +52,8 @@ WITHOUT_JSON = {
     "consent-rules show",
     "trait-rules show",
     "topics show",
+    "text show",
+    "text-topic show",
 }
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
@@ -156,6 +158,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
         'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
         'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} desk:{} '
         'asked:{"any_survey_days":30}'
+        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} topic:{}'
     )
     for name, _, text in (one.partition(":") for one in files.split()):
         (tmp_path / f"{name}.json").write_text(text)

@@ -75,6 +75,7 @@ from rapport_cli import (
     surveys,
     tasks,
     templates,
+    texts,
     timeline_rules,
     topics,
     trait_rules,
@@ -170,6 +171,9 @@ app.add_typer(case_redress.answers, name="case-answer")
 app.add_typer(case_redress.whys, name="case-why")
 app.add_typer(case_redress.goodwill, name="goodwill")
 app.add_typer(case_redress.actions, name="corrective-action")
+app.add_typer(texts.texts, name="text")
+app.add_typer(texts.topics, name="text-topic")
+app.add_typer(texts.models, name="text-model")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")

@@ -9,18 +9,13 @@ from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_feedback.api import askers_of, cases_of, routers
+from rapport_feedback.api import cases_of, routers
 from rapport_feedback.api.models import FeedbackLedger
+from rapport_feedback.background import put_to_work
 from rapport_feedback.consumer import subscriptions
-from rapport_feedback.handlers.assigning import Assigning
-from rapport_feedback.handlers.bulk import CHANGE, Bulk
-from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
-from rapport_feedback.handlers.placing import PLACE
-from rapport_feedback.handlers.placing_anew import PlacingAnew
 from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.handlers.replies import Replies
-from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
 from rapport_feedback.intake import take_in
 from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
@@ -41,19 +36,11 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     event_key = key_bytes(settings.event_key)
     publisher = Publisher(SCHEMA, EVENTS, event_key)
     cases = cases_of(publisher, settings)
-    assigning = Assigning(cases)
     replies = Replies(cases) if settings.reply_cases else None
     take_in(process, cases, publisher, settings)
     consumer = process.consume(subscriptions(replies), eraser(event_key))
     process.relay()
-    process.due({**Deadlines(publisher).kinds, **assigning.kinds, **askers_of(settings).kinds})
-    rewinding = Rewinding(process.engine, publisher, settings.service_levels())
-    works = {
-        REWIND: rewinding.work,
-        PLACE: PlacingAnew(process.engine, cases).work,
-        CHANGE: Bulk(process.engine, cases, assigning).work,
-    }
-    process.jobs(JOBS, works, read="feedback:read", write="feedback:write")
+    put_to_work(process, cases, publisher, settings)
     process.retain(retentions(), CLASSES)
     process.ledger(FeedbackLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine, publisher, settings)

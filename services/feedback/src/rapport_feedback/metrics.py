@@ -47,3 +47,13 @@ ASSIGNED = Counter(
     ["mode"],
 )
 WATCHED = Gauge("rapport_case_live_streams", "Views of cases that are watched in this process.")
+TEXTS = Counter(
+    "rapport_feedback_texts_total", "Texts that were read, or could not be.", ["result"]
+)
+TEXTS_WAITING = Gauge("rapport_feedback_texts_waiting", "Texts that wait to be read.")
+TEXTS_OLDEST = Gauge(
+    "rapport_feedback_texts_oldest_seconds", "For how long the oldest new text has waited."
+)
+TEXT_SPIKES = Counter(
+    "rapport_feedback_text_spikes_total", "Days on which there was more of a topic than by chance."
+)

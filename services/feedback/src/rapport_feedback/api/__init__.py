@@ -35,6 +35,8 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
+from rapport_feedback.api.text_topics import model_routes, topic_routes, topic_use_routes
+from rapport_feedback.api.texts import one_text_routes, text_routes
 from rapport_feedback.handlers.answering import Answering
 from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.asking import Askers
@@ -108,6 +110,11 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         calendar_use_routes(engine, cases.levels),
         policy_routes(engine, cases.levels),
         policy_use_routes(engine, cases.levels),
+        text_routes(engine),
+        one_text_routes(engine),
+        topic_routes(engine),
+        topic_use_routes(engine),
+        model_routes(engine),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
         *intake_routers(engine, Arriving(cases, publisher), settings),

@@ -69,6 +69,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _entries(recogniser),
         _messages(recogniser),
         *intake_parts(recogniser, _is_theirs),
+        _read_of_texts(recogniser),
         *aside_parts(SCHEMA, recogniser),
     ]
 
@@ -228,6 +229,34 @@ def _messages(recogniser: Recogniser) -> Part:
         {"message_id": "text"},
         {"number": "c.number", **_WHO, "message": "t.send_key", **plain("at", "subject", "body")},
         _ALL,
+        _WORKSPACE,
+        choose=choose,
+    )
+
+
+def _read_of_texts(recogniser: Recogniser) -> Part:
+    """What was worked out from the person's own words; the words themselves are told above."""
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if _is_theirs(row, who, recogniser):
+            names = ("at", "part", "language", "sentiment", "label", "topics")
+            yield {name: row[name] for name in names if row[name] is not None}
+
+    return Rows(
+        "feedback.text_enrichment",
+        "what we read of your words: language, mood, topics",
+        "feedback.text_enrichment t LEFT JOIN feedback.response r ON r.workspace = t.workspace "
+        "AND r.response_id = t.response_id LEFT JOIN feedback.complaint c "
+        "ON c.workspace = t.workspace AND c.case_id = t.case_id",
+        {"text_id": "uuid"},
+        {
+            "kind": "r.kind",
+            "value": "r.value",
+            **_WHO,
+            "topics": "CAST(t.topics AS text)",
+            **plain("at", "part", "language", "sentiment", "label"),
+        },
+        f"{_ALL} AND t.state = 'done'",
         _WORKSPACE,
         choose=choose,
     )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.replies import Reply
+from rapport_feedback.store import texts
 
 
 class Message(NamedTuple):
@@ -73,6 +74,7 @@ async def add(tx: AsyncConnection, case_id: UUID, one: Reply) -> None:
             "at": one.at,
         },
     )
+    await texts.note(tx, one.workspace, "message", one.message_id)
 
 
 async def of_case(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[Message]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_feedback.domain.case_fields import Fields, Severity
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact
-from rapport_feedback.store import case_changes
+from rapport_feedback.store import case_changes, texts
 
 COLUMNS = (
     "workspace, case_id, number, state, step, subject, body, user_id, email, anonymous_id, "
@@ -58,6 +58,7 @@ async def add_case(tx: AsyncConnection, complaint: Complaint, invitation_id: UUI
         },
     )
     await case_changes.note(tx, complaint.workspace, complaint.case_id)
+    await texts.note(tx, complaint.workspace, "case", complaint.case_id)
 
 
 async def save_case(tx: AsyncConnection, complaint: Complaint) -> None:

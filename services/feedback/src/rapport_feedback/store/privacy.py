@@ -4,7 +4,7 @@ An answer stays in the sums of its wave, and a case keeps its number, both witho
 person: who asks for a score, or for the numbers of cases, gets the same as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Change, Found, Read, Sweep, changing
 from rapport_feedback.store import intake_privacy
 from rapport_feedback.tables import SCHEMA
 
@@ -75,11 +75,14 @@ _END_LAPS = text(
     "AND outcome IS NULL"
 )
 DROP_MESSAGES = "DELETE FROM feedback.case_message"
+# What was read of words goes with them; what people said of that goes with it.
+DROP_TEXTS = "DELETE FROM feedback.text_enrichment"
 BLANK_NOTES = "UPDATE feedback.case_event SET note = ''"
 _OF_CASE = "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
 _BLANK_CASE = text(f"{BLANK_CASE} {_OF_CASE}")
 _BLANK_NOTES = text(f"{BLANK_NOTES} {_OF_CASE}")
 _BLANK_ENTRIES = text(f"{BLANK_ENTRIES} {_OF_CASE}")
+_DROP_TEXTS = text(f"{DROP_TEXTS} {_OF_CASE}")
 _DROP_MESSAGES = text(f"{DROP_MESSAGES} {_OF_CASE}")
 _STOP_CLOCKS = text("DELETE FROM feedback.due WHERE workspace = :workspace AND key = :case")
 _FORGET = (
@@ -88,6 +91,7 @@ _FORGET = (
     _BLANK_NOTES,
     _BLANK_ENTRIES,
     _DROP_MESSAGES,
+    _DROP_TEXTS,
     _END_LAPS,
     _STOP_CLOCKS,
     *intake_privacy.FORGET,
@@ -118,6 +122,17 @@ def _is_theirs(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
     return any(known.is_named(who, kind, value) for kind, value in given if kind)
 
 
+def _with_texts(statement: str, key: Mapping[str, str]) -> Change:
+    """The change, and what was read of the same rows' words is dropped."""
+    first, then = changing(statement, key), changing(DROP_TEXTS, key)
+
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        await first(tx, who, rows)
+        await then(tx, who, rows)
+
+    return change
+
+
 def _answers(recogniser: Recogniser) -> Sweep:
     key = {"response_id": "uuid"}
     return Read(
@@ -125,7 +140,7 @@ def _answers(recogniser: Recogniser) -> Sweep:
         key,
         ("kind", "value"),
         recogniser,
-        changing(BLANK_ANSWER, key),
+        _with_texts(BLANK_ANSWER, key),
         speaks=_is_theirs,
         where=f"workspace = :workspace AND answered_at < {BEFORE}",
         names=AND_AT,
@@ -140,7 +155,7 @@ def _comments(recogniser: Recogniser) -> Sweep:
         key,
         ("comment", "CAST(words AS text)"),
         recogniser,
-        changing("UPDATE feedback.response SET comment = '', words = '{}'", key),
+        _with_texts("UPDATE feedback.response SET comment = '', words = '{}'", key),
         where="workspace = :workspace AND (comment <> '' OR words <> '{}') "
         f"AND answered_at < {BEFORE}",
         names=AND_AT,
@@ -222,7 +237,7 @@ def _messages(recogniser: Recogniser) -> Sweep:
         key,
         ("subject", "body"),
         recogniser,
-        changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
+        _with_texts("UPDATE feedback.case_message SET subject = '', body = ''", key),
         where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
         names=AND_AT,
     )

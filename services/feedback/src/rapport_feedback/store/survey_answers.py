@@ -14,6 +14,7 @@ from rapport_feedback.domain.questions import Value
 from rapport_feedback.domain.survey_forms import Form
 from rapport_feedback.domain.survey_texts import typed
 from rapport_feedback.domain.surveys import ANONYMOUS, Invitation, Response, State
+from rapport_feedback.store import texts
 
 _RESPONSE = (
     "response_id, score, comment, CAST(answers AS text) AS answers, CAST(words AS text) AS words, "
@@ -159,6 +160,8 @@ async def save_response(
             "anonymous": invited.is_open,
         },
     )
+    if comment or words or response.revision > 1:
+        await texts.note(tx, invited.workspace, "answer", response.response_id)
 
 
 async def responses(

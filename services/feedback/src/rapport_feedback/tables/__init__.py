@@ -14,3 +14,6 @@ __all__ = [
     "people",
     "surveys",
 ]
+from rapport_feedback.tables import texts
+
+__all__ = ["FOLLOWED", "METADATA", "SCHEMA", "cases", "people", "surveys", "texts"]
