@@ -63,7 +63,6 @@ class Sheet:
 
     token: str
     form: Form
-    version: int = 1
     response: Response | None = None
     changeable: bool = True
     pages: tuple[PageOf, ...] = ()

@@ -73,6 +73,7 @@ class ScoreView(Figures):
     detractors: int | None
     invited: int
     rate: float | None
+    held: int = Field(description="Anonymous answers that wait for others with the same context.")
     groups: list[Group]
     change: ChangeView | None
 
@@ -97,6 +98,7 @@ class ScoreView(Figures):
             detractors=counts.detractors if counts else None,
             invited=result.invited,
             rate=round(min(1.0, result.answered / result.invited), 4) if is_known else None,
+            held=result.held,
             groups=[Group(value=name, **_figures(one)) for name, one in result.groups.items()],
             change=ChangeView.of(result.before, result.change)
             if result.before and result.change

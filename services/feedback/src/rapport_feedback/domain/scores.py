@@ -16,8 +16,6 @@ Counts = Mapping[int, int]
 """{score: people}."""
 
 SATISFIED_FROM, EASY_FROM = 4, 5
-LEAST_ANONYMOUS = 5
-"""Of an anonymous survey no score of fewer people is told: it would be somebody's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What surveys have come to: by wave, within a time, or by what each person said last."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,8 +13,10 @@ from rapport_feedback.domain import scores
 from rapport_feedback.domain.questions import Scale
 from rapport_feedback.domain.scores import Change, Counts, Estimate
 from rapport_feedback.domain.survey_forms import Form
-from rapport_feedback.domain.surveys import Survey
+from rapport_feedback.domain.surveys import LEAST_ANONYMOUS, Survey
+from rapport_feedback.domain.withholding import withheld
 from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.store import survey_batches
 from rapport_feedback.store import survey_scores as store
 from rapport_feedback.store.survey_scores import Asked
 
@@ -64,6 +67,7 @@ class Result:
     invited: int
     answered: int
     groups: dict[str, Scored]
+    held: int
     before: Scored | None
     change: Change | None
 
@@ -92,7 +96,6 @@ async def score(
     # A person has one latest answer, so no person is in two groups: they can be pooled.
     whole = _score(survey, question, scores.pooled(*groups.values()))
     before = await _before(tx, survey, question, asked) if wanted.compare else None
-    told = {name: _score(survey, question, counts) for name, counts in _most(groups).items()}
     return Result(
         survey=survey,
         question=question,
@@ -100,7 +103,8 @@ async def score(
         whole=whole,
         invited=await store.invited_count(tx, asked),
         answered=await store.answered_count(tx, asked),
-        groups=told if wanted.by else {},
+        groups=_told(survey, question, groups) if wanted.by else {},
+        held=await survey_batches.held_count(tx, workspace, survey_id) if survey.anonymous else 0,
         before=before,
         change=scores.change(before.estimate, whole.estimate) if before else None,
     )
@@ -130,6 +134,10 @@ def _question(form: Form, question_id: str | None) -> Scale:
 
 
 def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
+    if survey.anonymous and question is not None and wanted.measure is not Measure.WAVE:
+        # Batches have enough answers to the leading question only, and waves are disjoint.
+        message = f"Of an anonymous survey {question} has a score by wave only."
+        raise InvalidRequestError(message, details={"measure": wanted.measure})
     asked = Asked(survey.workspace, survey.survey_id, question, by=wanted.by)
     if wanted.measure is Measure.LATEST:
         return asked
@@ -174,12 +182,25 @@ async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[st
 
 def _score(survey: Survey, question: Scale, counts: Counts) -> Scored:
     people = sum(counts.values())
-    if survey.anonymous and people < scores.LEAST_ANONYMOUS:
+    if survey.anonymous and people < LEAST_ANONYMOUS:
         return Scored({}, Estimate(people))
     return Scored(counts, scores.estimate(question, counts))
 
 
-def _most(groups: dict[str, dict[int, int]]) -> dict[str, dict[int, int]]:
+def _told(
+    survey: Survey, question: Scale, groups: Mapping[str, Counts]
+) -> dict[str, Scored]:
+    """The largest groups; of an anonymous survey without what could be subtracted from the rest."""
+    people = {name: sum(counts.values()) for name, counts in groups.items()}
+    hidden = withheld(people, LEAST_ANONYMOUS) if survey.anonymous else frozenset()
+    return {
+        name: Scored({}, Estimate(people[name])) if name in hidden
+        else _score(survey, question, counts)
+        for name, counts in _most(groups).items()
+    }
+
+
+def _most(groups: Mapping[str, Counts]) -> dict[str, Counts]:
     """The groups with the most answers, by name where they have as many."""
     ordered = sorted(groups.items(), key=lambda one: (-sum(one[1].values()), one[0]))
     return dict(ordered[:MAX_GROUPS])

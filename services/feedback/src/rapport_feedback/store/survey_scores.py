@@ -18,7 +18,7 @@ SELECT DISTINCT ON (person) person, value, part FROM (
         r.kind || ':' || r.value) AS person,
         {value} AS value, {part} AS part, r.revised_at, r.response_id
     FROM feedback.response r
-    WHERE r.workspace = :workspace AND r.survey_id = :survey_id AND r.state = ANY(:states){within}
+    WHERE r.workspace = :workspace AND r.survey_id = :survey_id AND r.state = ANY(:states) AND r.released{within}
 ) given WHERE value IS NOT NULL ORDER BY person, revised_at DESC, response_id
 """
 _WAVE = " AND r.wave = :wave"
