@@ -13,7 +13,8 @@ def withheld(people: Mapping[str, int], least: int) -> frozenset[str]:
     ordered = sorted((many, name) for name, many in people.items() if many)
     hidden = [one for one in ordered if one[0] < least]
     for one in ordered[len(hidden) :]:
-        if not hidden or (len(hidden) > 1 and sum(many for many, _ in hidden) >= least):
+        # One that is hidden has too few people, so there are two when there are enough.
+        if not hidden or sum(many for many, _ in hidden) >= least:
             break
         hidden.append(one)
     return frozenset(name for _, name in hidden)
