@@ -12,6 +12,7 @@ from rapport_feedback.api.calendars import calendar_routes, calendar_use_routes
 from rapport_feedback.api.case_policies import policy_routes, policy_use_routes
 from rapport_feedback.api.cases import case_change_routes, case_routes, one_case_routes
 from rapport_feedback.api.public import survey_pages
+from rapport_feedback.api.survey_insights import insight_routes
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
     form_routes,
@@ -44,6 +45,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         form_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
         score_routes(engine, surveys),
+        insight_routes(engine, surveys),
         case_routes(engine, cases),
         one_case_routes(engine, cases),
         case_change_routes(engine, cases),

@@ -55,6 +55,15 @@ class Scored:
     counts: Counts
     estimate: Estimate
 
+    @classmethod
+    def of(cls, survey: Survey, question: Scale, *parts: Counts) -> "Scored":
+        """The score of several groups together; none of few people where they are nobody."""
+        counts = scores.pooled(*parts)
+        people = sum(counts.values())
+        if survey.anonymous and people < LEAST_ANONYMOUS:
+            return cls({}, Estimate(people))
+        return cls(counts, scores.estimate(question, counts))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -89,12 +98,12 @@ async def score(
     score.
     """
     survey, form = await surveys.form(tx, workspace, survey_id)
-    question = _question(form, wanted.question)
+    question = counted(form, wanted.question)
     is_lead = form.lead is not None and question.id == form.lead.id
     asked = _asked(survey, wanted, None if is_lead else question.id)
-    groups = await _scored(tx, question, asked)
+    groups = await scored(tx, question, asked)
     # A person has one latest answer, so no person is in two groups: they can be pooled.
-    whole = _score(survey, question, scores.pooled(*groups.values()))
+    whole = Scored.of(survey, question, *groups.values())
     before = await _before(tx, survey, question, asked) if wanted.compare else None
     return Result(
         survey=survey,
@@ -115,15 +124,16 @@ async def trend(
 ) -> tuple[Survey, Scale, list[Point]]:
     """The score of each of the last waves."""
     survey, form = await surveys.form(tx, workspace, survey_id)
-    question = _question(form, None)
+    question = counted(form, None)
     points = []
     for wave in range(max(1, survey.wave - MAX_POINTS + 1), survey.wave + 1):
         found = await store.score_counts(tx, Asked(workspace, survey_id, wave=wave))
-        points.append(Point(wave, _score(survey, question, scores.pooled(*found.values()))))
+        points.append(Point(wave, Scored.of(survey, question, *found.values())))
     return survey, question, points
 
 
-def _question(form: Form, question_id: str | None) -> Scale:
+def counted(form: Form, question_id: str | None) -> Scale:
+    """The question whose score is asked for, the leading one by default; InvalidRequestError."""
     found = form.lead if question_id is None else form.questions.get(question_id)
     if isinstance(found, Scale):
         return found
@@ -147,11 +157,15 @@ def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
             raise InvalidRequestError(message, details={"until": wanted.until.isoformat()})
         since = wanted.until - timedelta(days=wanted.days)
         return replace(asked, since=since, until=wanted.until)
-    wave = wanted.wave or survey.wave
-    if wave > survey.wave:
+    return replace(asked, wave=wave_of(survey, wanted.wave))
+
+
+def wave_of(survey: Survey, wave: int | None) -> int:
+    """The wave that is asked for, the current one by default; NotFoundError: there was none."""
+    if wave is not None and wave > survey.wave:
         message = f"The survey has had no wave {wave}; the current one is {survey.wave}."
         raise NotFoundError(message, details={"wave": wave, "current": survey.wave})
-    return replace(asked, wave=wave)
+    return wave or survey.wave
 
 
 async def _before(
@@ -166,11 +180,11 @@ async def _before(
         )
     else:
         return None
-    found = await _scored(tx, question, earlier)
-    return _score(survey, question, scores.pooled(*found.values()))
+    found = await scored(tx, question, earlier)
+    return Scored.of(survey, question, *found.values())
 
 
-async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[str, dict[int, int]]:
+async def scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[str, dict[int, int]]:
     """Counts by group; what no answer to this question can be is not among them."""
     found = await store.score_counts(tx, asked)
     scale = range(question.lowest, question.highest + 1)
@@ -178,13 +192,6 @@ async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[st
         name: {score: people for score, people in counts.items() if score in scale}
         for name, counts in found.items()
     }
-
-
-def _score(survey: Survey, question: Scale, counts: Counts) -> Scored:
-    people = sum(counts.values())
-    if survey.anonymous and people < LEAST_ANONYMOUS:
-        return Scored({}, Estimate(people))
-    return Scored(counts, scores.estimate(question, counts))
 
 
 def _told(
@@ -195,7 +202,7 @@ def _told(
     hidden = withheld(people, LEAST_ANONYMOUS) if survey.anonymous else frozenset()
     return {
         name: Scored({}, Estimate(people[name])) if name in hidden
-        else _score(survey, question, counts)
+        else Scored.of(survey, question, counts)
         for name, counts in _most(groups).items()
     }
 
