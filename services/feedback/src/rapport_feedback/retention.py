@@ -1,13 +1,24 @@
 """How long the rows of each table are kept."""
 
+from datetime import timedelta
+
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
-from rapport_feedback.store import keeping
+from rapport_feedback.settings import Settings
+from rapport_feedback.store import keeping, posts
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
 
 
-def retentions() -> list[Retention]:
+def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
-    return [KEPT]
+    return [
+        Retention(
+            "webhook_post",
+            "ended_at",
+            timedelta(days=settings.webhook_retention_days),
+            posts.clear,
+        ),
+        KEPT,
+    ]

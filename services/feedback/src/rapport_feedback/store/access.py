@@ -37,6 +37,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _steps(recogniser),
         _entries(recogniser),
         _messages(recogniser),
+        _posts(recogniser),
         *aside_parts(SCHEMA, recogniser),
     ]
 
@@ -198,4 +199,17 @@ def _messages(recogniser: Recogniser) -> Part:
         _ALL,
         _WORKSPACE,
         choose=choose,
+    )
+
+
+def _posts(recogniser: Recogniser) -> Part:
+    return Rows(
+        "feedback.webhook_post",
+        "what was told of your answers and cases to other systems of the shop, or waits to be",
+        "feedback.webhook_post t JOIN feedback.webhook w USING (workspace, webhook_id)",
+        {"post_id": "uuid"},
+        {"to": "w.url", **plain("kind", "value", "body", "created_at", "ended_at")},
+        _ALL,
+        _WORKSPACE,
+        choose=_theirs(recogniser),
     )

@@ -87,6 +87,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _notes(recogniser),
         _entries(recogniser),
         _messages(recogniser),
+        _posts(recogniser),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]
@@ -204,5 +205,20 @@ def _messages(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
         where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _posts(recogniser: Recogniser) -> Sweep:
+    """What was told of the person to webhooks, or waits to be."""
+    key = {"post_id": "uuid"}
+    return Read(
+        "feedback.webhook_post",
+        key,
+        ("kind", "value"),
+        recogniser,
+        changing("DELETE FROM feedback.webhook_post", key),
+        speaks=_is_theirs,
+        where=f"workspace = :workspace AND created_at < {BEFORE}",
         names=AND_AT,
     )
