@@ -143,7 +143,7 @@ async def test_answers_and_cases_are_posted_signed_and_in_order(
             await service.answer(path, score=score, comment="I am Ada")
         await service.client.post(f"{path}/complaint", data={"subject": "Ada", "body": "Broken"})
         [case] = (await service.client.get("/v1/cases")).json()["items"]
-        await service.client.post(f"/v1/cases/{case['id']}/state", json={"to": "acknowledged"})
+        await service.client.post(f"/v1/cases/{case['id']}/state", json={"state": "acknowledged"})
         anonymous = await link(service, await made(service))
         for score in (1, 2, 3, 4, 5):
             await answered(service, anonymous, score, "hidden")
