@@ -1,0 +1,1 @@
+"""Webhooks out of a service: who wants to hear of what, and the posts that tell it."""
