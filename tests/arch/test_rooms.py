@@ -58,10 +58,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "smtp": "the protocol by which it does",
         **_PAGES,
     },
-    "feedback": {
-        "announcer.py": "the worker that posts to webhooks what became of answers and cases",
-        **_PAGES,
-    },
+    "feedback": _PAGES,
     "segment": {
         "sender.py": "the worker that sends",
     },

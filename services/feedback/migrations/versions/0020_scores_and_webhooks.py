@@ -56,7 +56,7 @@ def _webhooks() -> None:
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("webhook_id", ID, nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("events", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("wants", postgresql.JSONB(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False, server_default=YES),
         sa.Column("reason", sa.Text()),
         sa.Column("secret", sa.Text(), nullable=False),
@@ -81,8 +81,7 @@ def _posts() -> None:
         sa.Column("post_id", ID, nullable=False),
         sa.Column("webhook_id", ID, nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("profile_id", sa.Text(), nullable=False),
         sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False, server_default=NOW),
@@ -106,10 +105,11 @@ def _posts() -> None:
     _index("webhook_post", [*of_it, "try_at"], LIVING)
     _index("webhook_post", [*of_it, "subject", "number"], LIVING)
     _index("webhook_post", [*of_it, "created_at", "post_id"])
-    _index("webhook_post", of_it, sa.text("dead"), name="ix_webhook_post_dead")
+    aged = [*of_it, "created_at", "post_id"]
+    _index("webhook_post", aged, sa.text("dead"), name="ix_webhook_post_dead")
     ended = sa.text("ended_at IS NOT NULL")
     _index("webhook_post", ["ended_at"], ended, name="ix_webhook_post_ended")
-    _index("webhook_post", ["workspace", "kind", "value"])
+    _index("webhook_post", ["workspace", "profile_id"])
 
 
 def _index(

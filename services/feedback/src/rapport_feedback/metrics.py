@@ -2,6 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rapport_common.outside.delivering import Meters
+from rapport_common.webhooks.worker import Gauges
+
 PROFILES = Counter(
     "rapport_feedback_profiles_total", "Profiles that have got other identifiers, or have ended."
 )
@@ -40,3 +43,5 @@ WEBHOOKS_OFF = Gauge(
     "rapport_feedback_webhooks_off",
     "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
 )
+WEBHOOKS = Gauges(Meters(POSTS, POST_DURATION, DELIVERIES), WEBHOOKS_OFF)
+"""What the worker of webhooks counts."""

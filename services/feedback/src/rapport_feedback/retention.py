@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
+from rapport_common.webhooks.keeping import kept_posts
 from rapport_feedback.settings import Settings
-from rapport_feedback.store import keeping, posts
+from rapport_feedback.store import keeping
+from rapport_feedback.store.webhooks import WEBHOOKS
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -14,11 +16,6 @@ CLASSES = keeping.CLASSES
 def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
     return [
-        Retention(
-            "webhook_post",
-            "ended_at",
-            timedelta(days=settings.webhook_retention_days),
-            posts.clear,
-        ),
+        kept_posts(WEBHOOKS, timedelta(days=settings.webhook_retention_days)),
         KEPT,
     ]

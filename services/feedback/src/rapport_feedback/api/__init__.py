@@ -20,15 +20,10 @@ from rapport_feedback.api.surveys import (
     survey_change_routes,
     survey_routes,
 )
-from rapport_feedback.api.webhooks import (
-    webhook_reading_routes,
-    webhook_replay_routes,
-    webhook_routes,
-)
+from rapport_feedback.api.webhooks import hook_routes
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.survey_answers import SurveyAnswers
 from rapport_feedback.handlers.surveys import Surveys
-from rapport_feedback.handlers.webhooks import Means
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
 
@@ -59,9 +54,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         calendar_use_routes(engine, cases.levels),
         policy_routes(engine, cases.levels),
         policy_use_routes(engine, cases.levels),
-        webhook_routes(engine, Means(settings.secret_keys(), settings.own_networks())),
-        webhook_replay_routes(engine),
-        webhook_reading_routes(engine),
+        *hook_routes(engine, settings),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
     ]

@@ -6,6 +6,7 @@ be called back when that person is to be forgotten. They are asked for by the id
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -59,17 +60,24 @@ _OF_CASES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Said:
     """What is to be told of an answer or case; `subject` is which, `whose` the person's name."""
 
     workspace: str
     event: Announced
     subject: str
     whose: Identifier
-    body: str
+    at: datetime
+    data: Mapping[str, Any]
+
+    def body(self, profile_id: str) -> str:
+        """What is posted, as JSON; `profile_id` is empty for nobody who is known."""
+        data = {**self.data, "profile_id": profile_id or None}
+        body = {"type": self.event, "timestamp": self.at, "data": data}
+        return msgspec.json.encode(body).decode()
 
 
-def announced(event: Event) -> Told | None:
+def announced(event: Event) -> Said | None:
     """What webhooks are told of an event of ours; None: nothing."""
     named = _BY_NAME.get(event.name or "")
     if named is None:
@@ -84,11 +92,7 @@ def announced(event: Event) -> Told | None:
             for one in said["answers"]
             if one["kind"] not in _TYPED
         ]
-    body = {"type": named, "timestamp": event.timestamp, "data": {**data, "profile_id": None}}
-    return Told(
-        workspace=event.workspace,
-        event=named,
-        subject=said["response_id" if is_answer else "case_id"],
-        whose=event.identifiers[0],
-        body=msgspec.json.encode(body).decode(),
+    subject = said["response_id" if is_answer else "case_id"]
+    return Said(
+        event.workspace, named, subject, event.identifiers[0], event.timestamp, data
     )

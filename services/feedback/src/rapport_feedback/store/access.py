@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from rapport_common.access.aside import aside_parts
 from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain
 from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.webhooks.keeping import told_posts
 from rapport_feedback.tables import SCHEMA
 
 _NAMES = ("user_id", "email", "anonymous_id")
 _WORKSPACE = frozenset({"workspace"})
 _ALL = "t.workspace = :workspace"
 _SURVEY = "JOIN feedback.survey s USING (workspace, survey_id)"
+_POSTS = "what was told of your answers and cases to other systems of the shop, or waits to be"
 _WHO = {one: f"c.{one}" for one in _NAMES}
 
 IDENTITIES = Rows(
@@ -37,7 +39,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _steps(recogniser),
         _entries(recogniser),
         _messages(recogniser),
-        _posts(recogniser),
+        told_posts(SCHEMA, _POSTS),
         *aside_parts(SCHEMA, recogniser),
     ]
 
@@ -199,17 +201,4 @@ def _messages(recogniser: Recogniser) -> Part:
         _ALL,
         _WORKSPACE,
         choose=choose,
-    )
-
-
-def _posts(recogniser: Recogniser) -> Part:
-    return Rows(
-        "feedback.webhook_post",
-        "what was told of your answers and cases to other systems of the shop, or waits to be",
-        "feedback.webhook_post t JOIN feedback.webhook w USING (workspace, webhook_id)",
-        {"post_id": "uuid"},
-        {"to": "w.url", **plain("kind", "value", "body", "created_at", "ended_at")},
-        _ALL,
-        _WORKSPACE,
-        choose=_theirs(recogniser),
     )

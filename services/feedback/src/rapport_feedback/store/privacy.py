@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_common.webhooks.keeping import forgotten_posts
 from rapport_feedback.tables import SCHEMA
 
 ERASED = "erased"
@@ -87,7 +88,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _notes(recogniser),
         _entries(recogniser),
         _messages(recogniser),
-        _posts(recogniser),
+        forgotten_posts(SCHEMA),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]
@@ -205,20 +206,5 @@ def _messages(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("UPDATE feedback.case_message SET subject = '', body = ''", key),
         where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
-        names=AND_AT,
-    )
-
-
-def _posts(recogniser: Recogniser) -> Sweep:
-    """What was told of the person to webhooks, or waits to be."""
-    key = {"post_id": "uuid"}
-    return Read(
-        "feedback.webhook_post",
-        key,
-        ("kind", "value"),
-        recogniser,
-        changing("DELETE FROM feedback.webhook_post", key),
-        speaks=_is_theirs,
-        where=f"workspace = :workspace AND created_at < {BEFORE}",
         names=AND_AT,
     )
