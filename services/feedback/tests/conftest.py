@@ -24,12 +24,12 @@ from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
-from rapport_common.publisher import Publisher
 from rapport_common.routes import add_routes
 from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import KEY_SETTINGS, mint
 from rapport_feedback.api import routers
 from rapport_feedback.api.models import FeedbackLedger
+from rapport_feedback.handlers.announcing import Announcing
 from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.settings import Settings
 
@@ -131,8 +131,8 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 def standing_app(engine: AsyncEngine) -> FastAPI:
     """One API for all tests: to put its routes together takes longer than most of them."""
     app = patient_app("feedback")
-    settings = make_settings()
-    publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
+    settings = make_settings(webhook_networks="127.0.0.0/8")
+    publisher = Announcing("feedback", EVENTS, key_bytes(settings.event_key))
     add_routes(app, *routers(engine, publisher, settings))
     counted = partial(counts, ConsumerStore("feedback", "feedback"))
     add_routes(app, ledger_routes(engine, FeedbackLedger, counted))

@@ -59,10 +59,12 @@ async def test_nothing_joins_an_anonymous_answer_with_anything(service: Service)
     survey = await made(service)
     path = await link(service, survey, store="7")
     await answered(service, path, 4, "quiet")
-    await answered(service, path, 2)
+    for score in (2, 5, 3, 1):
+        await answered(service, path, score)
     rows = await service.rows("SELECT * FROM feedback.response WHERE workspace = :ws")
-    assert len(rows) == 2
+    assert len(rows) == 5
     shared = {"workspace", "survey_id", "wave", "version", "revision", "state", "done", "context"}
+    shared |= {"released"}
     told = {"score", "comment", "answers", "words", "anonymous", "kind"}
     times = {"answered_at", "revised_at", "finished_at"}
     # What was read of an answer's words is a part of it: test_text_people looks at its times.
@@ -93,7 +95,7 @@ async def test_nothing_joins_an_anonymous_answer_with_anything(service: Service)
     assert [(one["kind"], one["user_id"], one["email"]) for one in links] == [("open", None, None)]
     listed = (await service.client.get(f"/v1/surveys/{survey}/responses")).json()["items"]
     assert {(one["kind"], one["value"]) for one in listed} == {(None, None)}
-    assert sorted(one["answers"]["score"] for one in listed) == [2, 4]
+    assert sorted(one["answers"]["score"] for one in listed) == [1, 2, 3, 4, 5]
 
 
 async def test_a_press_twice_is_one_answer_and_a_finished_one_stands(service: Service) -> None:
@@ -142,10 +144,12 @@ async def test_nobody_is_invited_by_name_and_few_have_no_score(service: Service)
     ).status_code == 404
     for number in range(5):
         shown = await service.score(survey, by="store")
-        assert (shown["n"], shown["score"], shown["counts"]) == (number, None, {})
+        assert (shown["held"], shown["n"], shown["score"]) == (number, 0, None)
+        assert (shown["counts"], shown["groups"]) == ({}, [])
         await answered(service, path, 5)
     shown = await service.score(survey, by="store")
     assert (shown["score"], shown["rate"], shown["groups"][0]["value"]) == (100, None, "7")
+    assert (shown["n"], shown["held"]) == (5, 0)
 
 
 async def test_a_key_goes_on_with_an_answer_to_its_own_survey_only(service: Service) -> None:

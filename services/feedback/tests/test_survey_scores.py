@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +91,40 @@ async def test_another_question_has_a_score_of_its_own(service: Service) -> None
     )
     other = await service.score(survey, question="ease")
     assert (other["kind"], other["n"], other["score"]) == ("ces", 2, 50)
+
+
+async def test_a_time_has_its_end_and_not_its_beginning(service: Service) -> None:
+    survey = await service.survey()
+    for who, days in (("now", 0), ("in", 29), ("edge", 30), ("out", 31)):
+        await answered(service, survey, who, 10, days=days)
+    told = await service.score(survey, measure="rolling", until=NOON.isoformat(), days=30)
+    assert told["n"] == 2
+    earlier = (NOON - timedelta(seconds=1)).isoformat()
+    assert (await service.score(survey, measure="rolling", until=earlier, days=30))["n"] == 2
+    for wrong in ("1969-12-31T00:00:00Z", "2100-01-02T00:00:00Z"):
+        refused = await service.client.get(
+            f"/v1/surveys/{survey}/score", params={"measure": "rolling", "until": wrong}
+        )
+        assert refused.status_code == 422
+
+
+async def test_what_was_another_question_long_ago_has_no_score(service: Service) -> None:
+    """An answer under the name of a score that is no number, or none of its scale."""
+    ease = {"kind": "ces", "id": "ease", "text": "How easy?"}
+    whole = {"kind": "nps", "id": "all", "text": "All in all?"}
+    form = {"layout": "all", "pages": [{"id": "a", "questions": [whole, ease]}]}
+    made = await service.client.post("/v1/surveys", json={"name": "Two", "form": form})
+    survey = made.json()["id"]
+    for number, given in enumerate(('"good"', "[5]", "99", "null", "5")):
+        path = await service.link(survey, user_id=f"u{number}")
+        assert (await service.client.post(path, json={"all": 9})).status_code == 303
+        await service.change(
+            "UPDATE feedback.response SET answers = CAST(:given AS jsonb) "
+            "WHERE workspace = :ws AND value = :who",
+            given=f'{{"ease": {given}}}',
+            who=f"u{number}",
+        )
+    assert (await service.score(survey, question="ease"))["counts"] == {"5": 1}
 
 
 async def test_the_trend_is_a_picture_and_a_table_that_says_the_same(service: Service) -> None:

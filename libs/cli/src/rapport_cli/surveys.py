@@ -228,6 +228,51 @@ def score(
 
 
 @app.command()
+def weighted(
+    ctx: typer.Context,
+    survey: SurveyId,
+    *,
+    by: Annotated[str, typer.Option(help="Groups by product, channel, store, agent, segment.")],
+    wave: Annotated[int | None, typer.Option(help="Of which wave; default: the current.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show the score as if all groups had answered alike, beside the score as it is."""
+    api = show.session(ctx).api("feedback")
+    answer = api.get(f"{_path(survey)}/weighted", by=by, wave=wave)
+    if as_json:
+        show.data(answer)
+        return
+    columns = ["value", "invited", "n", "rate", "weight"]
+    show.page({"items": answer.get("strata", []), "next": None}, columns, as_json=False)
+    if answer.get("why_not"):
+        show.line(f"Not weighted: {answer['why_not']}.")
+    for name in ("unweighted", "weighted"):
+        told = answer.get(name) or {}
+        if told.get("score") is not None:
+            show.line(f"{name}: {told['score']} ({told['low']} to {told['high']})")
+
+
+@app.command()
+def drivers(
+    ctx: typer.Context,
+    survey: SurveyId,
+    *,
+    wave: Annotated[int | None, typer.Option(help="Of which wave; default: the current.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show which other answers the score goes with, the strongest first."""
+    answer = show.session(ctx).api("feedback").get(f"{_path(survey)}/drivers", wave=wave)
+    if as_json:
+        show.data(answer)
+        return
+    columns = ["question", "share", "weight", "low", "high", "r", "why"]
+    told = {"items": answer.get("drivers", []), "next": None}
+    show.page(told, columns, empty="It can't be told.", as_json=False)
+    if answer.get("why_not"):
+        show.line(f"Not told: {answer['why_not']}.")
+
+
+@app.command()
 def trend(ctx: typer.Context, survey: SurveyId, *, as_json: show.AsJson = False) -> None:
     """Show the score of each wave."""
     answer = show.session(ctx).api("feedback").get(f"{_path(survey)}/trend")

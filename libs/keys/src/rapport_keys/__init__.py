@@ -37,6 +37,7 @@ IN_GENERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "segment": {"RAPPORT_WEBHOOK_KEYS": "webhook-secret"},
         "campaign": {"RAPPORT_SIGNING_KEYS": "sender-domain"},
+        "feedback": {"RAPPORT_WEBHOOK_KEYS": "feedback-webhook"},
     }
 )
 """The same of keys that can be rotated: each setting has that of a generation, and that of the last

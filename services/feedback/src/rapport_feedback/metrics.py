@@ -1,6 +1,9 @@
 """What feedback counts beside the metrics that every service has."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
+
+from rapport_common.outside.delivering import Meters
+from rapport_common.webhooks.worker import Gauges
 
 PROFILES = Counter(
     "rapport_feedback_profiles_total", "Profiles that have got other identifiers, or have ended."
@@ -57,3 +60,24 @@ TEXTS_OLDEST = Gauge(
 TEXT_SPIKES = Counter(
     "rapport_feedback_text_spikes_total", "Days on which there was more of a topic than by chance."
 )
+WEBHOOK_POSTS = Counter(
+    "rapport_feedback_webhook_posts_total",
+    "Posts to webhooks about answers and cases, by what came of them.",
+    ["outcome"],
+)
+POST_DURATION = Histogram(
+    "rapport_feedback_webhook_post_duration_seconds",
+    "Time until a receiver has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 15),
+)
+DELIVERIES = Gauge(
+    "rapport_feedback_webhook_deliveries",
+    "Posts to webhooks that wait, and those that were given up; looked at once a minute.",
+    ["state"],
+)
+WEBHOOKS_OFF = Gauge(
+    "rapport_feedback_webhooks_off",
+    "Webhooks that were turned off as they took nothing for days; looked at once a minute.",
+)
+WEBHOOKS = Gauges(Meters(WEBHOOK_POSTS, POST_DURATION, DELIVERIES), WEBHOOKS_OFF)
+"""What the worker of webhooks counts."""

@@ -66,7 +66,6 @@ class Sheet:
 
     token: str
     form: Form
-    version: int = 1
     response: Response | None = None
     changeable: bool = True
     pages: tuple[PageOf, ...] = ()

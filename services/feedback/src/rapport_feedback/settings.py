@@ -7,10 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from rapport_common.mail.mailboxes import Mailbox
+from rapport_common.outside.addresses import Network, networks
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_common.zones import UnknownZoneError, known_zone
 from rapport_feedback.domain.hours import Calendar, on_days
 from rapport_feedback.domain.policies import ServiceLevels
+from rapport_feedback.domain.webhook_keys import WebhookKeys
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,6 +35,16 @@ class Settings(ServiceSettings):
     link_key: PurposeKey = Field(description="Signs the links to surveys.")
     consumer_pace: float = Field(
         default=0.1, ge=0, le=1, description="It follows everybody: fewer, larger batches."
+    )
+    webhook_keys: SecretStr = Field(
+        description="Under which secrets of webhooks are kept, the newest first, commas between."
+    )
+    webhook_networks: str = Field(
+        default="",
+        description="Private networks (CIDR, comma separated) that webhooks may be in; else none.",
+    )
+    webhook_retention_days: int = Field(
+        default=7, ge=1, le=90, description="Of posts to webhooks that were taken or given up."
     )
     invitation_days: int = Field(default=30, ge=1, le=3650)
     answer_grace_minutes: int = Field(default=60, ge=0, description="A score may still change.")
@@ -82,6 +94,31 @@ class Settings(ServiceSettings):
             raise ValueError(message)
         zone_of(self.business_zone)
         return self
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks(value)
+        return value
+
+    @field_validator("webhook_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            WebhookKeys.read(value.get_secret_value())
+        except ValueError:
+            # Without what stood there: a key that is cut is still a secret.
+            message = "keys are 64 hexadecimal digits each; `rapport keys feedback` prints them"
+            raise ValueError(message) from None
+        return value
+
+    def secret_keys(self) -> WebhookKeys:
+        """The keys under which secrets of webhooks are kept."""
+        return WebhookKeys.read(self.webhook_keys.get_secret_value())
+
+    def own_networks(self) -> list[Network]:
+        """The private networks that may be posted to."""
+        return networks(self.webhook_networks)
 
     def service_levels(self) -> ServiceLevels:
         """The clocks of complaint cases."""

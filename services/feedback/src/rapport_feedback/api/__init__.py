@@ -28,6 +28,7 @@ from rapport_feedback.api.inbox import inbox_routes, presence_routes, search_rou
 from rapport_feedback.api.posters import poster_routes, snippet_routes
 from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.redress import action_routes, redress_routes
+from rapport_feedback.api.survey_insights import insight_routes
 from rapport_feedback.api.survey_scores import score_routes
 from rapport_feedback.api.surveys import (
     form_routes,
@@ -37,6 +38,7 @@ from rapport_feedback.api.surveys import (
 )
 from rapport_feedback.api.text_topics import model_routes, topic_routes, topic_use_routes
 from rapport_feedback.api.texts import one_text_routes, text_routes
+from rapport_feedback.api.webhooks import hook_routes
 from rapport_feedback.handlers.answering import Answering
 from rapport_feedback.handlers.arriving import Arriving
 from rapport_feedback.handlers.asking import Askers
@@ -102,6 +104,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         follow_up_routes(engine, surveys),
         asking_routes(engine),
         asking_change_routes(engine),
+        insight_routes(engine, surveys),
         case_routes(engine, cases),
         *work_routes(engine, cases, Merging(cases, publisher)),
         one_case_routes(engine, cases),
@@ -115,6 +118,7 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         topic_routes(engine),
         topic_use_routes(engine),
         model_routes(engine),
+        *hook_routes(engine, settings),
         brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, answers, cases),
         *intake_routers(engine, Arriving(cases, publisher), settings),

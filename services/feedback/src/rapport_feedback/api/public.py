@@ -25,7 +25,6 @@ from rapport_feedback.pages import Sheet
 from rapport_feedback.tables import SCHEMA
 
 MAX_NAME = 40
-MAX_DIGITS = 9
 NO_COMPLAINT = "There is no such page. Please check that the link is complete."
 
 
@@ -153,7 +152,6 @@ def _sheet(token: str, view: LinkView) -> Sheet:
     return Sheet(
         token=token,
         form=view.form,
-        version=view.version,
         response=view.response,
         changeable=view.changeable,
         pages=view.pages,
@@ -185,10 +183,7 @@ def _posted(fields: Fields) -> Posted:
     def last(name: str) -> str | None:
         return fields[name][-1] if fields.get(name) else None
 
-    version = last("_v") or ""
-    is_number = version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS
-    known = int(version) if is_number else 0
-    return Posted(fields, last("_page"), known or None, last("_key"))
+    return Posted(fields, last("_page"), last("_key"))
 
 
 def _outcome(view: LinkView) -> str:

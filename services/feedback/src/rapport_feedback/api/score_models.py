@@ -43,10 +43,10 @@ class ChangeView(BaseModel):
     def of(cls, before: Scored, change: Change) -> Self:
         """A change, and from what."""
         return cls(
-            before=Figures(**_figures(before)),
-            difference=_rounded(change.difference) or 0.0,
-            low=_rounded(change.low) or 0.0,
-            high=_rounded(change.high) or 0.0,
+            before=Figures(**figures(before)),
+            difference=rounded(change.difference) or 0.0,
+            low=rounded(change.low) or 0.0,
+            high=rounded(change.high) or 0.0,
             p=round(change.p, 4),
             significant=change.is_significant,
         )
@@ -73,6 +73,7 @@ class ScoreView(Figures):
     detractors: int | None
     invited: int
     rate: float | None
+    held: int = Field(description="Anonymous answers that wait for others with the same context.")
     groups: list[Group]
     change: ChangeView | None
 
@@ -83,7 +84,7 @@ class ScoreView(Figures):
         counts = nps.count(dict(whole.counts)) if how == "nps" else None
         is_known = result.invited > 0
         return cls(
-            **_figures(whole),
+            **figures(whole),
             kind=Kind(kind_of(result.question)),
             unit=how,
             question=result.question.id,
@@ -91,13 +92,14 @@ class ScoreView(Figures):
             wave=asked.wave,
             begins_at=asked.since,
             ends_at=asked.until,
-            nps=_rounded(whole.estimate.value) if counts else None,
+            nps=rounded(whole.estimate.value) if counts else None,
             promoters=counts.promoters if counts else None,
             passives=counts.passives if counts else None,
             detractors=counts.detractors if counts else None,
             invited=result.invited,
             rate=round(min(1.0, result.answered / result.invited), 4) if is_known else None,
-            groups=[Group(value=name, **_figures(one)) for name, one in result.groups.items()],
+            held=result.held,
+            groups=[Group(value=name, **figures(one)) for name, one in result.groups.items()],
             change=ChangeView.of(result.before, result.change)
             if result.before and result.change
             else None,
@@ -125,20 +127,22 @@ class TrendView(BaseModel):
             id=str(survey.survey_id),
             kind=survey.kind,
             unit=measured(question),
-            points=[TrendPoint(wave=one.wave, **_figures(one.scored)) for one in points],
+            points=[TrendPoint(wave=one.wave, **figures(one.scored)) for one in points],
         )
 
 
-def _figures(scored: Scored) -> dict[str, Any]:
+def figures(scored: Scored) -> dict[str, Any]:
+    """The fields of Figures."""
     found = scored.estimate
     return {
         "n": found.n,
-        "score": _rounded(found.value),
-        "low": _rounded(found.low),
-        "high": _rounded(found.high),
+        "score": rounded(found.value),
+        "low": rounded(found.low),
+        "high": rounded(found.high),
         "counts": dict(scored.counts),
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """As it is told: two digits."""
     return None if value is None else round(value, 2)

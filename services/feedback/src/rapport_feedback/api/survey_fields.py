@@ -56,4 +56,6 @@ def _json_fields(raw: bytes) -> Fields:
             found[name] = value
         elif value is not None:
             found[name] = ["yes" if value is True else "" if value is False else str(value)]
+    if sum(map(len, found.values())) > MAX_FIELDS:
+        raise InvalidRequestError(pages.TOO_MANY_FIELDS)
     return found

@@ -223,12 +223,14 @@ class Missing(BaseModel):
 
 
 class QuotaView(BaseModel):
-    """How many answers a quota has; without `wave` of all waves."""
+    """How many answers a quota has; without `wave` of all waves. `taken` is null where it would
+    say how somebody has answered an anonymous survey.
+    """
 
     id: str
     wave: int | None
     limit: int
-    taken: int
+    taken: int | None
 
 
 class SurveyWithForm(SurveyView):
@@ -246,7 +248,9 @@ class SurveyWithForm(SurveyView):
                 id=quota.id,
                 wave=one.wave if quota.per == "wave" else None,
                 limit=quota.limit,
-                taken=counted.get((one.wave if quota.per == "wave" else 0, quota.id), 0),
+                taken=None
+                if one.anonymous and quota.when is not None
+                else counted.get((one.wave if quota.per == "wave" else 0, quota.id), 0),
             )
             for quota in form.quotas
         ]

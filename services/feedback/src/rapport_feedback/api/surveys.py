@@ -102,7 +102,8 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             made = await once.earlier(tx, SCHEMA, caller.workspace, body=None, made_id="")
             if made is not None:
                 return Wave(wave=int(made))
-            wave = await surveys.next_wave(tx, caller.workspace, id_of(survey_id, "survey"))
+            chosen = id_of(survey_id, "survey")
+            wave = await surveys.next_wave(tx, caller.workspace, chosen, clock.now())
             await once.settle(tx, SCHEMA, caller.workspace, str(wave))
         return Wave(wave=wave)
 

@@ -10,8 +10,9 @@ MAX_OPTIONS, MAX_ROWS = 100, 20
 MAX_TEXT = 4000
 MAX_OTHER = 200
 
-Id = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Tag = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$")]
+# `$` alone lets a line end pass, and `\Z` is unknown where the JSON Schema is read.
+Id = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
+Tag = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$(?!\n)")]
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
 Texts = Annotated[dict[Tag, Words], Meta(min_length=1, max_length=20)] | Words
 """Words by language; one text alone is in the first language of the form."""
@@ -145,8 +146,8 @@ class Text(Asked, tag="text", frozen=True):
 class Date(Asked, tag="date", frozen=True):
     """A day, from `since` to `until` (ISO 8601)."""
 
-    since: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-    until: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    since: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")] | None = None
+    until: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")] | None = None
 
 
 class Consent(Asked, tag="consent", frozen=True):

@@ -15,9 +15,10 @@ from rapport_feedback.domain.questions import Ces, Csat, Nps, Scale
 Counts = Mapping[int, int]
 """{score: people}."""
 
+Weights = Mapping[int, float]
+"""{score: how much these answers count}, of weighted ones."""
+
 SATISFIED_FROM, EASY_FROM = 4, 5
-LEAST_ANONYMOUS = 5
-"""Of an anonymous survey no score of fewer people is told: it would be somebody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ def measured(question: Scale) -> Unit:
     return question.measured if isinstance(question, Ces) else "mean"
 
 
-def estimate(question: Scale, counts: Counts) -> Estimate:
-    """The score of a question.
+def estimate(question: Scale, counts: Weights) -> Estimate:
+    """The score of a question, with an interval as of so many equal answers.
 
     NPS: promoters less detractors, -100 to 100. CSAT: the share of 4 and 5. CES: the mean of 1 to
     7, or the share of 5 to 7. Rating: the mean.
@@ -92,14 +93,15 @@ def change(before: Estimate, after: Estimate) -> Change | None:
     return Change(after.value - before.value, middle - margin, middle + margin, p)
 
 
-def _nps(counts: Counts) -> Estimate:
-    found = nps.count(dict(counts))
-    told = nps.score(found)
-    centre, margin = nps.wald(found.promoters + 0.75, found.detractors + 0.75, found.n + 3)
-    return Estimate(found.n, told.nps, told.low, told.high, centre, margin / Z_95)
+def _nps(counts: Weights) -> Estimate:
+    n = sum(counts.values())
+    promoters = sum(many for score, many in counts.items() if score >= nps.PROMOTER_FROM)
+    detractors = sum(many for score, many in counts.items() if score < nps.PASSIVE_FROM)
+    centre, margin = nps.wald(promoters + 0.75, detractors + 0.75, n + 3)
+    return _told(n, 100 * (promoters - detractors) / n, centre, margin / Z_95, (-100, 100))
 
 
-def _share(counts: Counts, lowest: int) -> Estimate:
+def _share(counts: Weights, lowest: int) -> Estimate:
     """A share in per cent, with Agresti and Coull's interval (The American Statistician, 1998).
 
     It adds z²/2 to who is and to who is not, then takes Wald's.
@@ -111,7 +113,7 @@ def _share(counts: Counts, lowest: int) -> Estimate:
     return _told(n, 100 * good / n, 100 * centre, 100 * error, (0, 100))
 
 
-def _mean(counts: Counts, lowest: int, highest: int) -> Estimate:
+def _mean(counts: Weights, lowest: int, highest: int) -> Estimate:
     """A mean, with an interval made as that of a share: z²/2 answers are added at either end.
 
     On a scale of two numbers it is Agresti and Coull's; seven people who all say 7 are no proof.
@@ -129,11 +131,11 @@ def _mean(counts: Counts, lowest: int, highest: int) -> Estimate:
 
 
 def _told(
-    n: int, value: float, centre: float, error: float, bounds: tuple[float, float]
+    n: float, value: float, centre: float, error: float, bounds: tuple[float, float]
 ) -> Estimate:
     margin = Z_95 * error
     low, high = max(bounds[0], centre - margin), min(bounds[1], centre + margin)
-    return Estimate(n, value, low, high, centre, error)
+    return Estimate(round(n), value, low, high, centre, error)
 
 
 def pooled(*parts: Counts) -> dict[int, int]:

@@ -90,7 +90,7 @@ class Ends(Shape, frozen=True):
 class Theme(Shape, frozen=True):
     """Looks other than the brand's; what stands on the colour is black or white."""
 
-    color: Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    color: Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$(?!\n)")] | None = None
 
 
 class Form(Shape, dict=True, kw_only=True, frozen=True):

@@ -4,7 +4,7 @@ while.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -24,6 +24,9 @@ NOT_YET = "This page is not asked yet. Please open the link again."
 OPEN_LINK = "open"
 ANONYMOUS = "anonymous"
 """In place of the kind of an identifier: links and answers that are nobody's."""
+
+LEAST_ANONYMOUS = 5
+"""Of an anonymous survey no score of fewer people is told: it would be somebody's."""
 
 
 class Kind(StrEnum):
@@ -152,6 +155,11 @@ class AnsweredError(ConflictError):
     code = "already_answered"
 
 
+def day_of(now: datetime) -> datetime:
+    """When an anonymous answer came: the day, so that no list of visits tells whose it is."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def require_open(invitation: Invitation, now: datetime) -> None:
     """GoneError when the invitation's time is over."""
     if now >= invitation.expires_at:
@@ -264,13 +272,18 @@ def _pressed(
 _BOUNDS = ("lowest", "highest")
 
 
+def told_already(response: Response) -> AnsweredError:
+    """An anonymous answer that others can see stands: a change of one alone is somebody's."""
+    message = "You have answered already, and that can't be changed any more."
+    return AnsweredError(message, details={"answered_at": response.answered_at.isoformat()})
+
+
 def _revised(before: Response, after: Response, now: datetime, grace: timedelta) -> Response:
     if after == before:
         return before
     adds = all(after.answers.get(key) == value for key, value in before.answers.items())
     if not adds and not changeable(before, now, grace):
-        message = "You have answered already, and that can't be changed any more."
-        raise AnsweredError(message, details={"answered_at": before.answered_at.isoformat()})
+        raise told_already(before)
     # Each page that was added is a revision, too.
     if before.revision >= MAX_REVISIONS + len(before.done) and not adds:
         message = f"You have changed your answer {before.revision - 1} times; the last one stands."

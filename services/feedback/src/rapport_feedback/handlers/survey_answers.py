@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +25,7 @@ from rapport_feedback.domain.survey_paths import Walk, walk
 from rapport_feedback.domain.surveys import Invitation, Response, Sent, State
 from rapport_feedback.handlers.follow_ups import FollowingUp
 from rapport_feedback.pages import TOO_LONG
-from rapport_feedback.store import occasions, survey_links, survey_quotas
+from rapport_feedback.store import occasions, survey_batches, survey_links, survey_quotas
 from rapport_feedback.store import survey_answers as store
 from rapport_feedback.store import surveys as survey_store
 
@@ -42,7 +42,6 @@ class LinkView:
 
     invitation: Invitation
     form: Form
-    version: int
     response: Response | None
     changeable: bool
     way: Walk
@@ -54,11 +53,10 @@ class LinkView:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What came with a press: fields, and where on which version of the form it was."""
+    """What came with a press: fields, and on which page of the form it was."""
 
     fields: Fields
     page: str | None = None
-    version: int | None = None
     key: str | None = None
 
 
@@ -126,7 +124,7 @@ class SurveyAnswers:
         version = raw.version if raw else invitation.version
         version, form = await self._form(tx, invitation, version)
         response = raw.of(form) if raw else None
-        view = self._view(invitation, form, version, response, now, page=page, key=key)
+        view = self._view(invitation, form, response, now, page=page, key=key)
         if raw is not None or not form.quotas:
             return view
         whole = [one for one in form.quotas if one.when is None]
@@ -148,13 +146,15 @@ class SurveyAnswers:
             key = links.sign(self._key, answer_id, _going_on(invitation))
             posted = replace(posted, key=key)
             await store.lock_anonymous(tx, answer_id)
-            now = _day(now)
+            now = rules.day_of(now)
         raw = await store.response_of(tx, invitation, answer_id)
-        version = raw.version if raw else posted.version or invitation.version
+        # What is begun now is begun with what is asked now, whatever page was open: a version of
+        # before has quotas of before. What was typed is read by the ids, which mean the same.
+        version = raw.version if raw else invitation.version
         version, form = await self._form(tx, invitation, version)
         before = raw.of(form) if raw else None
         pages = _pages(form, posted)
-        shown = self._view(invitation, form, version, before, now, key=posted.key)
+        shown = self._view(invitation, form, before, now, key=posted.key)
         sent = Sent(pages, _read(replace(shown, pages=pages), posted.fields))
         after = rules.answer(
             form,
@@ -166,6 +166,8 @@ class SurveyAnswers:
             grace=NEVER if invitation.is_open else self._grace,
         )
         if after is not before:
+            if raw is not None and invitation.is_open and raw.is_told:
+                raise rules.told_already(raw.of(form))
             after = await self._within_quotas(tx, invitation, form, before, after)
             await store.save_response(tx, invitation, form, after)
             if answer_id is None:
@@ -173,8 +175,10 @@ class SurveyAnswers:
                 await self._following_up.answered(
                     tx, invitation, form, before=before, after=after, now=now
                 )
+            if invitation.is_open:
+                await survey_batches.release(tx, invitation, form, now)
             await self._publisher.tell(tx, own_events.answered(form, invitation, after))
-        view = self._view(invitation, form, version, after, now, key=posted.key)
+        view = self._view(invitation, form, after, now, key=posted.key)
         return replace(view, recorded=after is not before)
 
     async def _within_quotas(
@@ -222,7 +226,6 @@ class SurveyAnswers:
         self,
         invitation: Invitation,
         form: Form,
-        version: int,
         response: Response | None,
         now: datetime,
         *,
@@ -238,7 +241,7 @@ class SurveyAnswers:
         if invitation.is_open and links.read(self._key, key or "", _going_on(invitation)) is None:
             key = links.sign(self._key, uuid4(), _going_on(invitation))
         pages = _shown(form, way, page if changeable else None)
-        return LinkView(invitation, form, version, response, changeable, way, pages, key)
+        return LinkView(invitation, form, response, changeable, way, pages, key)
 
 
 def _shown(form: Form, way: Walk, page: str | None) -> tuple[PageOf, ...]:
@@ -302,11 +305,6 @@ def _is_in(form: Form, quota: Quota, answers: Mapping[str, Value]) -> bool:
 def _going_on(invitation: Invitation) -> bytes:
     """What a key is for: an answer to this survey in this wave, and to no other."""
     return links.ANSWER + invitation.survey_id.bytes + invitation.wave.to_bytes(4, "big")
-
-
-def _day(now: datetime) -> datetime:
-    """When an anonymous answer came: the day, so that no list of visits tells whose it is."""
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _no_page() -> NotFoundError:

@@ -1,5 +1,6 @@
 """What surveys have come to: by wave, within a time, or by what each person said last."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,8 +13,10 @@ from rapport_feedback.domain import scores
 from rapport_feedback.domain.questions import Scale
 from rapport_feedback.domain.scores import Change, Counts, Estimate
 from rapport_feedback.domain.survey_forms import Form
-from rapport_feedback.domain.surveys import Survey
+from rapport_feedback.domain.surveys import LEAST_ANONYMOUS, Survey
+from rapport_feedback.domain.withholding import withheld
 from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.store import survey_batches
 from rapport_feedback.store import survey_scores as store
 from rapport_feedback.store.survey_scores import Asked
 
@@ -52,6 +55,15 @@ class Scored:
     counts: Counts
     estimate: Estimate
 
+    @classmethod
+    def of(cls, survey: Survey, question: Scale, *parts: Counts) -> "Scored":
+        """The score of several groups together; none of few people where they are nobody."""
+        counts = scores.pooled(*parts)
+        people = sum(counts.values())
+        if survey.anonymous and people < LEAST_ANONYMOUS:
+            return cls({}, Estimate(people))
+        return cls(counts, scores.estimate(question, counts))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -64,6 +76,7 @@ class Result:
     invited: int
     answered: int
     groups: dict[str, Scored]
+    held: int
     before: Scored | None
     change: Change | None
 
@@ -85,14 +98,13 @@ async def score(
     score.
     """
     survey, form = await surveys.form(tx, workspace, survey_id)
-    question = _question(form, wanted.question)
+    question = counted(form, wanted.question)
     is_lead = form.lead is not None and question.id == form.lead.id
     asked = _asked(survey, wanted, None if is_lead else question.id)
-    groups = await _scored(tx, question, asked)
+    groups = await scored(tx, question, asked)
     # A person has one latest answer, so no person is in two groups: they can be pooled.
-    whole = _score(survey, question, scores.pooled(*groups.values()))
+    whole = Scored.of(survey, question, *groups.values())
     before = await _before(tx, survey, question, asked) if wanted.compare else None
-    told = {name: _score(survey, question, counts) for name, counts in _most(groups).items()}
     return Result(
         survey=survey,
         question=question,
@@ -100,7 +112,8 @@ async def score(
         whole=whole,
         invited=await store.invited_count(tx, asked),
         answered=await store.answered_count(tx, asked),
-        groups=told if wanted.by else {},
+        groups=_told(survey, question, groups) if wanted.by else {},
+        held=await survey_batches.held_count(tx, workspace, survey_id) if survey.anonymous else 0,
         before=before,
         change=scores.change(before.estimate, whole.estimate) if before else None,
     )
@@ -111,15 +124,16 @@ async def trend(
 ) -> tuple[Survey, Scale, list[Point]]:
     """The score of each of the last waves."""
     survey, form = await surveys.form(tx, workspace, survey_id)
-    question = _question(form, None)
+    question = counted(form, None)
     points = []
     for wave in range(max(1, survey.wave - MAX_POINTS + 1), survey.wave + 1):
         found = await store.score_counts(tx, Asked(workspace, survey_id, wave=wave))
-        points.append(Point(wave, _score(survey, question, scores.pooled(*found.values()))))
+        points.append(Point(wave, Scored.of(survey, question, *found.values())))
     return survey, question, points
 
 
-def _question(form: Form, question_id: str | None) -> Scale:
+def counted(form: Form, question_id: str | None) -> Scale:
+    """The question whose score is asked for, the leading one by default; InvalidRequestError."""
     found = form.lead if question_id is None else form.questions.get(question_id)
     if isinstance(found, Scale):
         return found
@@ -130,6 +144,10 @@ def _question(form: Form, question_id: str | None) -> Scale:
 
 
 def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
+    if survey.anonymous and question is not None and wanted.measure is not Measure.WAVE:
+        # Batches have enough answers to the leading question only, and waves are disjoint.
+        message = f"Of an anonymous survey {question} has a score by wave only."
+        raise InvalidRequestError(message, details={"measure": wanted.measure})
     asked = Asked(survey.workspace, survey.survey_id, question, by=wanted.by)
     if wanted.measure is Measure.LATEST:
         return asked
@@ -139,11 +157,15 @@ def _asked(survey: Survey, wanted: Wanted, question: str | None) -> Asked:
             raise InvalidRequestError(message, details={"until": wanted.until.isoformat()})
         since = wanted.until - timedelta(days=wanted.days)
         return replace(asked, since=since, until=wanted.until)
-    wave = wanted.wave or survey.wave
-    if wave > survey.wave:
+    return replace(asked, wave=wave_of(survey, wanted.wave))
+
+
+def wave_of(survey: Survey, wave: int | None) -> int:
+    """The wave that is asked for, the current one by default; NotFoundError: there was none."""
+    if wave is not None and wave > survey.wave:
         message = f"The survey has had no wave {wave}; the current one is {survey.wave}."
         raise NotFoundError(message, details={"wave": wave, "current": survey.wave})
-    return replace(asked, wave=wave)
+    return wave or survey.wave
 
 
 async def _before(
@@ -158,11 +180,11 @@ async def _before(
         )
     else:
         return None
-    found = await _scored(tx, question, earlier)
-    return _score(survey, question, scores.pooled(*found.values()))
+    found = await scored(tx, question, earlier)
+    return Scored.of(survey, question, *found.values())
 
 
-async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[str, dict[int, int]]:
+async def scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[str, dict[int, int]]:
     """Counts by group; what no answer to this question can be is not among them."""
     found = await store.score_counts(tx, asked)
     scale = range(question.lowest, question.highest + 1)
@@ -172,14 +194,19 @@ async def _scored(tx: AsyncConnection, question: Scale, asked: Asked) -> dict[st
     }
 
 
-def _score(survey: Survey, question: Scale, counts: Counts) -> Scored:
-    people = sum(counts.values())
-    if survey.anonymous and people < scores.LEAST_ANONYMOUS:
-        return Scored({}, Estimate(people))
-    return Scored(counts, scores.estimate(question, counts))
+def _told(survey: Survey, question: Scale, groups: Mapping[str, Counts]) -> dict[str, Scored]:
+    """The largest groups; of an anonymous survey without what could be subtracted from the rest."""
+    people = {name: sum(counts.values()) for name, counts in groups.items()}
+    hidden = withheld(people, LEAST_ANONYMOUS) if survey.anonymous else frozenset()
+    return {
+        name: Scored({}, Estimate(people[name]))
+        if name in hidden
+        else Scored.of(survey, question, counts)
+        for name, counts in _most(groups).items()
+    }
 
 
-def _most(groups: dict[str, dict[int, int]]) -> dict[str, dict[int, int]]:
+def _most(groups: Mapping[str, Counts]) -> dict[str, Counts]:
     """The groups with the most answers, by name where they have as many."""
     ordered = sorted(groups.items(), key=lambda one: (-sum(one[1].values()), one[0]))
     return dict(ordered[:MAX_GROUPS])

@@ -16,7 +16,7 @@ from rapport_feedback.domain.survey_forms import Form, to_document
 from rapport_feedback.domain.survey_texts import by_language
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.contact_policy import Override, require_open
-from rapport_feedback.store import contact_history, survey_links
+from rapport_feedback.store import contact_history, survey_batches, survey_links
 from rapport_feedback.store import surveys as store
 
 FIRST_WAVE = FIRST_VERSION = 1
@@ -120,6 +120,7 @@ class Surveys:
     ) -> Survey:
         """No new links from now on; those that are out can be answered until they end."""
         await store.archive(tx, workspace, survey_id, now)
+        await self._end_wave(tx, workspace, survey_id, now)
         return await self.get(tx, workspace, survey_id)
 
     async def _living(
@@ -132,9 +133,21 @@ class Surveys:
             raise rules.ArchivedError(survey_id)
         return survey
 
-    async def next_wave(self, tx: AsyncConnection, workspace: str, survey_id: UUID) -> int:
+    async def _end_wave(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, now: datetime
+    ) -> None:
+        """Anonymous answers that are too few by their context are told of without it."""
+        survey, form = await self.form(tx, workspace, survey_id)
+        if survey.anonymous:
+            day = rules.day_of(now)
+            await survey_batches.release_rest(tx, (workspace, survey_id), survey.wave, form, day)
+
+    async def next_wave(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, now: datetime
+    ) -> int:
         """Begin the next run of a recurring survey; invitations made before stay in theirs."""
         await self._living(tx, workspace, survey_id)
+        await self._end_wave(tx, workspace, survey_id, now)
         wave = await store.next_wave(tx, workspace, survey_id)
         if wave is None:
             raise _unknown(survey_id)

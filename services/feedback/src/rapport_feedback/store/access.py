@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rapport_common.access.aside import aside_parts
 from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain
 from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.webhooks.keeping import told_posts
 from rapport_feedback.store.intake_access import intake_parts
 from rapport_feedback.tables import SCHEMA
 
@@ -15,6 +16,7 @@ _NAMES = ("user_id", "email", "anonymous_id")
 _WORKSPACE = frozenset({"workspace"})
 _ALL = "t.workspace = :workspace"
 _SURVEY = "JOIN feedback.survey s USING (workspace, survey_id)"
+_POSTS = "what was told of your answers and cases to other systems of the shop, or waits to be"
 _WHO = {one: f"c.{one}" for one in _NAMES}
 
 IDENTITIES = Rows(
@@ -70,6 +72,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _messages(recogniser),
         *intake_parts(recogniser, _is_theirs),
         _read_of_texts(recogniser),
+        told_posts(SCHEMA, _POSTS),
         *aside_parts(SCHEMA, recogniser),
     ]
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Change, Found, Read, Sweep, changing
+from rapport_common.webhooks.keeping import forgotten_posts
 from rapport_feedback.store import intake_privacy
 from rapport_feedback.tables import SCHEMA
 
@@ -111,6 +112,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _messages(recogniser),
         *ASKED,
         _bulk_changes(recogniser),
+        forgotten_posts(SCHEMA),
         IDENTITIES,
         *aside_sweeps(SCHEMA, recogniser),
     ]

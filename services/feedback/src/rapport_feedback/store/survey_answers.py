@@ -18,7 +18,7 @@ from rapport_feedback.store import texts
 
 _RESPONSE = (
     "response_id, score, comment, CAST(answers AS text) AS answers, CAST(words AS text) AS words, "
-    "revision, answered_at, revised_at, version, done, state, finished_at"
+    "revision, answered_at, revised_at, version, done, state, finished_at, released"
 )
 _KEPT = (
     "score = excluded.score, comment = excluded.comment, answers = excluded.answers, "
@@ -35,6 +35,11 @@ class Raw:
     response_id: UUID
     version: int
     row: Mapping[str, Any]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether others can see it: a score it is in, or the answer itself."""
+        return bool(self.row["released"])
 
     def of(self, form: Form) -> Response:
         """The response to this form."""
@@ -131,11 +136,11 @@ async def save_response(
         text(
             "INSERT INTO feedback.response (workspace, response_id, survey_id, wave, kind, "
             "value, score, comment, revision, answered_at, revised_at, version, answers, words, "
-            "done, state, finished_at, context, anonymous) "
+            "done, state, finished_at, context, anonymous, released) "
             "VALUES (:workspace, :response_id, :survey_id, :wave, :kind, :value, :score, "
             ":comment, :revision, :answered_at, :revised_at, :version, CAST(:answers AS jsonb), "
             "CAST(:words AS jsonb), :done, :state, :finished_at, CAST(:context AS jsonb), "
-            ":anonymous) "
+            ":anonymous, NOT :anonymous) "
             f"ON CONFLICT (workspace, response_id) DO UPDATE SET {_KEPT}"
         ),
         {
@@ -172,12 +177,14 @@ async def responses(
     after: UUID | None,
     limit: int,
 ) -> Sequence[Listed]:
-    """All answers to a survey, by their ids: in an order that says nothing of when they came."""
+    """All answers to a survey that are told of, by their ids: in an order that says nothing of
+    when they came.
+    """
     rows = await tx.execute(
         text(
             f"SELECT {_RESPONSE}, wave, CAST(context AS text) AS context, kind, value, anonymous "
             "FROM feedback.response WHERE workspace = :workspace AND survey_id = :survey_id "
-            "AND (CAST(:after AS uuid) IS NULL OR response_id > :after) "
+            "AND released AND (CAST(:after AS uuid) IS NULL OR response_id > :after) "
             "ORDER BY response_id LIMIT :limit"
         ),
         {"workspace": workspace, "survey_id": survey_id, "after": after, "limit": limit},

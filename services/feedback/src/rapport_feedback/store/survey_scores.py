@@ -11,14 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_feedback.domain.surveys import COUNTED, OPEN_LINK
 
-_LATEST = """
-SELECT DISTINCT ON (person) person, value, part FROM (
-    SELECT coalesce((SELECT 'profile:' || min(i.profile_id) FROM feedback.identity i
+PERSON = """coalesce((SELECT 'profile:' || min(i.profile_id) FROM feedback.identity i
         WHERE i.workspace = r.workspace AND i.kind = r.kind AND i.value = r.value),
-        r.kind || ':' || r.value) AS person,
-        {value} AS value, {part} AS part, r.revised_at, r.response_id
+        r.kind || ':' || r.value)"""
+"""SQL: whose a response `r` is."""
+
+_LATEST = f"""
+SELECT DISTINCT ON (person) person, value, part FROM (
+    SELECT {PERSON} AS person,
+        {{value}} AS value, {{part}} AS part, r.revised_at, r.response_id
     FROM feedback.response r
-    WHERE r.workspace = :workspace AND r.survey_id = :survey_id AND r.state = ANY(:states){within}
+    WHERE r.workspace = :workspace AND r.survey_id = :survey_id AND r.state = ANY(:states)
+      AND r.released{{within}}
 ) given WHERE value IS NOT NULL ORDER BY person, revised_at DESC, response_id
 """
 _WAVE = " AND r.wave = :wave"

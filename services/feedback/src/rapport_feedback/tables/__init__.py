@@ -1,6 +1,14 @@
 """The tables of schema `feedback`."""
 
-from rapport_feedback.tables import asking, cases, desk, intake, people, surveys
+from rapport_feedback.tables import (
+    asking,
+    cases,
+    desk,
+    intake,
+    people,
+    surveys,
+    texts,
+)
 from rapport_feedback.tables.schema import FOLLOWED, METADATA, SCHEMA
 
 __all__ = [
@@ -13,7 +21,5 @@ __all__ = [
     "intake",
     "people",
     "surveys",
+    "texts",
 ]
-from rapport_feedback.tables import texts
-
-__all__ = ["FOLLOWED", "METADATA", "SCHEMA", "cases", "people", "surveys", "texts"]

@@ -13,6 +13,7 @@ from rapport_common.kafka.tables import consumer_tables
 from rapport_common.keeping.tables import keeping_tables
 from rapport_common.outbox import outbox_tables
 from rapport_common.privacy.tables import privacy_tables
+from rapport_common.webhooks.tables import webhook_tables
 
 SCHEMA = "feedback"
 METADATA = metadata(SCHEMA)
@@ -24,6 +25,7 @@ brand_table(METADATA)
 idempotency_table(METADATA)
 due_tables(METADATA)
 job_table(METADATA)
+webhook_tables(METADATA, keeps_delivered=True)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)

@@ -118,7 +118,13 @@ Table(
     Column("finished_at", Instant),
     Column("context", JSONB, nullable=False, server_default=text("'{}'")),
     Column("anonymous", Boolean, nullable=False, server_default=text("false")),
+    # An anonymous answer is told of together with others like it, and before that to nobody.
+    Column("released", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
+    Index(None, "workspace", "survey_id", "response_id"),
+    Index(
+        "ix_response_held", "workspace", "survey_id", "wave", postgresql_where=text("NOT released")
+    ),
     CheckConstraint("score BETWEEN 0 AND 10", name="score"),
     ForeignKeyConstraint(
         ["workspace", "survey_id"], [f"{SCHEMA}.survey.workspace", f"{SCHEMA}.survey.survey_id"]
