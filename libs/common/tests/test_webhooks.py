@@ -202,16 +202,17 @@ async def test_posts_go_with_their_age_their_webhook_and_their_person(keeping: H
             assert await clear(tx, timedelta(days=1), 10) == 0
             await tx.execute(text("UPDATE segment.webhook_post SET ended_at = '2026-01-01'"))
             assert await clear(tx, timedelta(days=1), 1) == 1
+        await house.tell(noise("rex", 2))
         async with house.client() as caller:
             assert (await caller.delete(path)).status_code == 204
-        await house.tell(noise("rex", 2))
+        await house.tell(noise("rex", 3))
         async with house.engine.begin() as tx:
             await clear(tx, timedelta(days=1), 10)
             left = await tx.scalar(text("SELECT count(*) FROM segment.webhook_post"))
             secrets = await tx.scalar(
                 text("SELECT max(secret) FROM segment.webhook WHERE archived_at IS NOT NULL")
             )
-        assert (left, secrets) == (1, "")
+        assert (left, secrets) == (2, "")
 
 
 async def test_a_claim_reads_what_is_due_and_nothing_else(keeping: House) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from services.feedback.tests.test_attached import PDF, PNG
+from typing_extensions import override
 
+from rapport_common.pages.language import LANGUAGES
+from rapport_feedback import pages
 from rapport_feedback.domain import attached
 
 if TYPE_CHECKING:
@@ -203,3 +207,38 @@ async def test_what_was_typed_is_nowhere_in_what_is_told(
     [event] = await service.events()
     assert b"ada" not in bytes(event.properties).lower()
     assert "ada" not in str(event.identifiers).lower()
+
+
+class Fields(HTMLParser):
+    """The fields of a form by their ids, the ids that labels are for, and what is fetched."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.labelled: set[str] = set()
+        self.fetched: list[str] = []
+        self.feed(page)
+        self.close()
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in {"input", "textarea", "select"}:
+            self.ids.append(given.get("id") or "?")
+        if tag == "label":
+            self.labelled.add(given.get("for") or "?")
+        if tag in {"script", "link", "img", "iframe"} or "onclick" in given:
+            self.fetched.append(tag)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("files", [True, False])
+def test_each_field_has_its_label_and_nothing_is_fetched(*, language: str, files: bool) -> None:
+    """Whoever can't see the page is told what each field is."""
+    page = pages.complaint_form(files=files, language=language)
+    found = Fields(page.html)
+    assert len(found.ids) == len(set(found.ids)) == 7 + files
+    assert set(found.ids) == found.labelled
+    assert found.fetched == []
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert ('dir="rtl"' in page.html) == (language == "ar")

@@ -52,6 +52,8 @@ def test_offices_may_be_open_at_night(
         ({"business_days": []}, "BUSINESS_DAYS"),
         ({"business_days": ["mon", "someday"]}, "business_days"),
         ({"invitation_days": 0}, "invitation_days"),
+        ({"complaint_mailbox": "pop3://a:secret@h"}, "complaint_mailbox"),
+        ({"complaint_bytes": 2**30}, "complaint_bytes"),
         ({"link_key": "ab" * 31}, "link_key"),
         ({"event_key": "x" * 64}, "event_key"),
         ({"idp_issuer": "https://id.example.com"}, "idp_keys"),

@@ -184,9 +184,12 @@ async def test_who_refuses_for_days_is_shown_and_can_be_told_again(shop: Shop) -
         [dead] = listed["items"]
         assert (dead["id"], dead["status"]) == (to.came[0].id, 400)
         assert dead["error"] == "it answered 400"
+        assert (dead["profile_id"], dead["state"]) == (str(PEOPLE[0]), "dead")
         # What comes later is not held up by what is dead.
         statuses[0] = 200
         await shop.has(0, PEOPLE[0])
+        unasked = await shop.client.get(f"/v1/webhooks/{made['id']}/deliveries")
+        assert unasked.json()["items"] == [dead], "who asks for no state is told of dead ones"
         await shop.post()
         assert to.came[-1].data["change"] == "exited"
         replayed = await shop.client.post(f"/v1/webhooks/{made['id']}/replay")
