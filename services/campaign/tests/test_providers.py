@@ -89,7 +89,7 @@ class Sending:
 
     async def send(self, wanted: int) -> list[Carried]:
         async with self._engine.begin() as tx:
-            admission = await self._carriers.admit(tx, "acme", "sms", wanted)
+            admission = await self._carriers.admit(tx, "acme", "sms", None, wanted)
         jobs = []
         for account, count in admission.granted:
             for _ in range(count):
@@ -273,7 +273,7 @@ async def test_two_processes_share_one_pace(
     sent = await asyncio.gather(*(one.send(10) for one in both))
     assert sum(map(len, sent)) == 4
     async with engine.begin() as tx:
-        waiting = await carriers.admit(tx, "acme", "sms", 1)
+        waiting = await carriers.admit(tx, "acme", "sms", None, 1)
     assert (waiting.granted, waiting.wait, waiting.reason) == ([], 0.5, "the account's pace")
     watch.go_on(1)
     sent = await asyncio.gather(*(one.send(10) for one in both))
@@ -314,8 +314,8 @@ async def test_a_paused_account_sends_nothing_and_without_one_all_waits(
     paused = await change(scenario.client, one, state="paused")
     assert paused["standing"]["state"] == "paused"
     async with engine.begin() as tx:
-        nobody = await carriers.admit(tx, "acme", "sms", 1)
-        elsewhere = await carriers.admit(tx, "other", "sms", 1)
+        nobody = await carriers.admit(tx, "acme", "sms", None, 1)
+        elsewhere = await carriers.admit(tx, "other", "sms", None, 1)
     assert nobody.granted == elsewhere.granted == ()
     assert "no account" in str(nobody.reason)
     await change(scenario.client, paused, state="active")
@@ -331,7 +331,7 @@ async def test_a_probe_of_a_process_that_died_is_forgotten(
     await sender.send(PATIENCE)
     watch.go_on(10)
     async with engine.begin() as tx:
-        [(_, count)] = (await carriers.admit(tx, "acme", "sms", 5)).granted
+        [(_, count)] = (await carriers.admit(tx, "acme", "sms", None, 5)).granted
     assert count == 1
     assert await sender.send(5) == []
     watch.go_on(PROBE_SECONDS)

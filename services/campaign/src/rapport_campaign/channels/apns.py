@@ -6,7 +6,6 @@ the token: https://developer.apple.com/documentation/usernotifications/establish
 `apns-id` names a message, and does not make it one.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,18 +31,18 @@ from rapport_campaign.channels.contract import (
 from rapport_campaign.channels.http import Http, Reply, Request
 from rapport_campaign.channels.tokens import Kept, Timer, Token, ec_key, signed_token
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.devices import APPLE_TOKEN
 from rapport_campaign.domain.parcels import Channel, Notification, Parcel
 from rapport_common import clock
 
 MOST_BYTES = 4096
-_TOKEN = re.compile(r"[0-9a-fA-F]{64,200}")
 _LIFE = 50 * 60.0
 """Apple takes a token for an hour, and wants no new one within twenty minutes."""
 _NOBODY = "0" * 64
 
 CODES: Codes = {
-    "BadDeviceToken": DEAD,
-    "DeviceTokenNotForTopic": DEAD,
+    "BadDeviceToken": REFUSED,  # also one of the other environment, which another account knows
+    "DeviceTokenNotForTopic": REFUSED,  # of another app
     "Unregistered": DEAD,
     "ExpiredToken": DEAD,
     "BadTopic": ACCOUNT,
@@ -90,10 +89,9 @@ class Apns(Speaking):
     @override
     async def _send(self, parcel: Parcel) -> Outcome:
         told = content_of(parcel, Notification)
-        if _TOKEN.fullmatch(parcel.address) is None:
-            return Outcome(
-                "failed", "no device token of Apple's: hexadecimal digits", contact="dead"
-            )
+        if APPLE_TOKEN.fullmatch(parcel.address) is None:
+            # It may well be somebody's elsewhere.
+            return Outcome("failed", "no device token of Apple's: hexadecimal digits")
         wanted: dict[str, Any] = {"aps": {"alert": {"title": told.title, "body": told.body}}}
         wanted |= {name: value for name, value in told.data.items() if name != "aps"}
         if told.url:
@@ -114,7 +112,7 @@ class Apns(Speaking):
         """Nobody has this token: who is told so is let in."""
         body = b'{"aps":{"content-available":1}}'
         outcome = await self._post(_NOBODY, {}, body, kind="background")
-        return taken(None) if outcome.contact == "dead" else outcome
+        return taken(None) if outcome.result == "failed" else outcome
 
     async def _post(
         self, device: str, headers: Mapping[str, str], body: bytes, kind: str = "alert"

@@ -39,7 +39,7 @@ _UNAUTHENTICATED = 401
 
 CODES: Codes = {
     "UNREGISTERED": DEAD,
-    "SENDER_ID_MISMATCH": DEAD,  # a token of another project's app
+    "SENDER_ID_MISMATCH": REFUSED,  # of another project, which another account may know
     "INVALID_ARGUMENT": REFUSED,
     "QUOTA_EXCEEDED": TOO_FAST,
     "RESOURCE_EXHAUSTED": TOO_FAST,

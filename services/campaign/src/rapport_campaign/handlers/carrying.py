@@ -41,12 +41,13 @@ NO_ACCOUNT = "no account of a provider sends by this channel"
 class Admission:
     """The accounts that may take messages now, and how many each; `wait` in seconds if none may.
 
-    `reason`: why none may.
+    `reason`: why none may. `is_for_ever`: it will be so until somebody adds another account.
     """
 
     granted: Sequence[tuple[ProviderAccount, int]]
     wait: float = 0.0
     reason: str | None = None
+    is_for_ever: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,21 @@ class Carriers:
         return cls(Http(settings.own_networks()), settings.provider_keys())
 
     async def admit(
-        self, tx: AsyncConnection, workspace: str, channel: Channel, wanted: int
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        channel: Channel,
+        vendor: str | None,
+        wanted: int,
     ) -> Admission:
-        """How many of `wanted` messages may go by which account of a workspace.
+        """How many of `wanted` messages may go by which account of a workspace; `vendor`: the only
+        one that takes their addresses, None if all of the channel do.
 
         What is granted counts as sent at once: all processes share one pace and one day.
         """
-        members = await store.of_channel(tx, workspace, channel)
+        members = await store.of_channel(tx, workspace, channel, vendor)
         if not members:
-            return Admission((), NO_ACCOUNT_SECONDS, NO_ACCOUNT)
+            return await _nobody(tx, workspace, channel, vendor)
         now = clock.now()
         shares = shared(members, wanted, now.timestamp(), now.date())
         for account_id, standing in shares.standings.items():
@@ -174,6 +181,17 @@ class Carriers:
         """What an account is known by to its provider; SealedSecretError."""
         place = place_of(account.workspace, account.account_id)
         return self.keys.opened_all(place, account.secrets)
+
+
+async def _nobody(
+    tx: AsyncConnection, workspace: str, channel: Channel, vendor: str | None
+) -> Admission:
+    """No account takes these now. They wait for one, unless those that there are take others."""
+    vendors = await store.vendors_of(tx, workspace, channel)
+    if vendor is not None and vendors and vendor not in vendors:
+        reason = f"no account here sends to such a device ({vendor} does)"
+        return Admission((), reason=reason, is_for_ever=True)
+    return Admission((), NO_ACCOUNT_SECONDS, NO_ACCOUNT)
 
 
 def _delivery(one: Carried) -> Delivery:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain import returning
 from rapport_campaign.domain.accounts import ProviderAccount
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.devices import taker_of
 from rapport_campaign.domain.inbox import InboxItem
 from rapport_campaign.domain.parcels import Channel, Notification, Parcel
 from rapport_campaign.domain.saying import content_of, lacking
@@ -23,8 +24,8 @@ from rapport_common import clock
 
 Ready = tuple[Job, Parcel]
 Going = tuple[Job, ProviderAccount, Parcel]
-Group = tuple[str, Channel]
-"""Those that the same accounts may take: a workspace and a channel."""
+Group = tuple[str, Channel, str | None]
+"""Those that the same accounts may take: a workspace, a channel, and the vendor, if only one can."""
 
 
 def ready(
@@ -46,14 +47,18 @@ def ready(
         claimed = job.claimed
         token = returning.signed(key, *claimed.key) if key else ""
         parcel = Parcel(claimed.send_key, job.address, content, token)
-        found[job.claimed.workspace, channel].append((job, parcel))
+        takers = job.claimed.workspace, channel, taker_of(channel, job.address)
+        found[takers].append((job, parcel))
     return found
 
 
 def assigned(some: Sequence[Ready], admission: Admission, results: list[Result]) -> list[Going]:
     """Who takes which; those for whom there is nobody now go back, and wait as long as is said."""
     takers = [account for account, count in admission.granted for _ in range(count)]
-    waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)
+    if admission.is_for_ever:
+        waits = Outcome("failed", admission.reason)
+    else:
+        waits = Outcome("released", admission.reason or "the account's pace", wait=admission.wait)
     results += [Result(job, waits, clock.now()) for job, _ in some[len(takers) :]]
     return [(job, taker, parcel) for (job, parcel), taker in zip(some, takers, strict=False)]
 
@@ -74,7 +79,7 @@ def item(workspace: str, ready: Ready) -> InboxItem:
 
 async def keep(tx: AsyncConnection, group: Group, some: Sequence[Ready]) -> None:
     """Put what no provider carries where it is read: into inboxes, or before staff."""
-    workspace, channel = group
+    workspace, channel, _ = group
     if channel in TASKS:
         await tasks.put_all(tx, [task(workspace, channel, one) for one in some])
     else:

@@ -111,17 +111,37 @@ async def listed(
 
 
 async def of_channel(
-    tx: AsyncConnection, workspace: str, channel: Channel, *, lock: bool = True
+    tx: AsyncConnection,
+    workspace: str,
+    channel: Channel,
+    vendor: str | None = None,
+    *,
+    lock: bool = True,
 ) -> list[Member]:
-    """The accounts that send by a channel; with `lock` how they stand is, in the order of ids."""
+    """The accounts that send by a channel, with `vendor` those with it; with `lock` how they stand
+    is, in the order of ids.
+    """
     rows = await tx.execute(
         text(
             f"{_BOTH}AND a.channel = :channel AND a.state = 'active' "
+            "AND (CAST(:vendor AS text) IS NULL OR a.vendor = :vendor) "
             f"ORDER BY a.account_id{_locked(lock=lock)}"
+        ),
+        {"workspace": workspace, "channel": channel, "vendor": vendor},
+    )
+    return [_member(row) for row in rows]
+
+
+async def vendors_of(tx: AsyncConnection, workspace: str, channel: Channel) -> set[str]:
+    """With whom a workspace has accounts of a channel, also those that are paused."""
+    rows = await tx.execute(
+        text(
+            "SELECT DISTINCT vendor FROM campaign.provider_account "
+            "WHERE workspace = :workspace AND channel = :channel"
         ),
         {"workspace": workspace, "channel": channel},
     )
-    return [_member(row) for row in rows]
+    return {row.vendor for row in rows}
 
 
 async def add(tx: AsyncConnection, one: ProviderAccount) -> None:
