@@ -113,6 +113,14 @@ async def test_a_case_lands_and_moves_when_its_fields_change(
     )
 
 
+async def test_what_comes_by_itself_has_its_channel(service: Service) -> None:
+    await queue(service, "surveys", when={"channel": ["survey"]})
+    path = await service.link(await service.survey(), user_id="u1")
+    await service.client.post(f"{path}/complaint", data={"subject": "Late", "body": "Very"})
+    [case] = (await service.client.get("/v1/cases")).json()["items"]
+    assert (case["channel"], case["queue"]) == ("survey", "surveys")
+
+
 async def test_who_asks_gets_the_most_urgent_and_each_case_goes_to_one(service: Service) -> None:
     await queue(service, "all", mode="pull", urgency=["severity", "age"])
     low = await opened(service, severity="low")

@@ -1,7 +1,7 @@
 """Complaints come in by forms, mails and connectors: whose word counts, and each once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -64,7 +64,8 @@ class Arriving:
             body=words.body,
             actor=CUSTOMER,
             now=arrival.at,
-            fields=words.fields,
+            # Queues and policies go by it.
+            fields=replace(words.fields, channel=words.fields.channel or arrival.channel),
         )
         await store.add_arrival(tx, workspace, case_id, arrival, mark)
         metrics.ARRIVALS.labels(arrival.channel).inc()

@@ -145,6 +145,7 @@ class Cases:
             subject=subject,
             body=body,
             case=rules.begin(now),
+            fields=Fields(channel="survey"),
         )
         return await self._open(tx, complaint, CUSTOMER, now, invitation.invitation_id), True
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
 from rapport_feedback import metrics
+from rapport_feedback.domain.case_fields import Fields
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.replies import MOST_MESSAGES, Reply
 from rapport_feedback.handlers.cases import CUSTOMER, Cases
@@ -42,6 +43,7 @@ class Replies:
                 body=one.body,
                 actor=CUSTOMER,
                 now=clock.now(),
+                fields=Fields(channel="mail"),
             )
             metrics.CASES.labels(State.RECEIVED).inc()
             await store.add(tx, case_id, one)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_feedback.domain.arrivals import AfterClosing, Arrival, Thread, Writer
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.letters import Letter
+from rapport_feedback.store import case_changes
 
 
 class Form(NamedTuple):
@@ -314,6 +315,7 @@ async def add_mail(
     )
     if not kept.rowcount:
         return False
+    await case_changes.note(tx, workspace, case_id)
     await tx.execute(
         text(
             "INSERT INTO feedback.case_mail (workspace, message_id, case_id, sender, own_id, "
