@@ -27,7 +27,9 @@ UPDATE feedback.response r SET released = false WHERE anonymous AND (
 
 
 def upgrade() -> None:
-    released: sa.Column[bool] = sa.Column("released", sa.Boolean(), nullable=False, server_default=YES)
+    released: sa.Column[bool] = sa.Column(
+        "released", sa.Boolean(), nullable=False, server_default=YES
+    )
     op.add_column("response", released, schema=SCHEMA)
     op.execute(_HOLD)
     _index("response", ["workspace", "survey_id", "response_id"])

@@ -25,7 +25,7 @@ from rapport_common import clock
 Ready = tuple[Job, Parcel]
 Going = tuple[Job, ProviderAccount, Parcel]
 Group = tuple[str, Channel, str | None]
-"""Those that the same accounts may take: a workspace, a channel, and the vendor, if only one can."""
+"""Those that the same accounts may take: workspace, channel, and the vendor, if only one can."""
 
 
 def ready(

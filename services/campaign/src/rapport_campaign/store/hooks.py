@@ -1,5 +1,6 @@
 """Where vendors report to."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -79,17 +80,19 @@ async def remove(tx: AsyncConnection, workspace: str, hook_id: str) -> bool:
 
 
 async def delivered(
-    tx: AsyncConnection, workspace: str, vendor: Vendor, provider_id: str
-) -> str | None:
-    """The send key of what a vendor has taken under an id of its own."""
-    found: str | None = await tx.scalar(
+    tx: AsyncConnection, workspace: str, vendor: Vendor, provider_ids: Collection[str]
+) -> dict[str, str]:
+    """The send keys of what a vendor has taken, by ids of its own."""
+    if not provider_ids:
+        return {}
+    rows = await tx.execute(
         text(
-            "SELECT message_id FROM campaign.delivery WHERE workspace = :workspace "
-            "AND vendor = :vendor AND provider_id = :provider_id LIMIT 1"
+            "SELECT provider_id, message_id FROM campaign.delivery WHERE workspace = :workspace "
+            "AND vendor = :vendor AND provider_id = ANY(CAST(:ids AS text[])) ORDER BY message_id"
         ),
-        {"workspace": workspace, "vendor": vendor, "provider_id": provider_id},
+        {"workspace": workspace, "vendor": vendor, "ids": sorted(set(provider_ids))},
     )
-    return found
+    return {row.provider_id: row.message_id for row in rows}
 
 
 async def believed(tx: AsyncConnection, workspace: str, hook_id: str) -> None:
