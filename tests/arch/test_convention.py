@@ -60,6 +60,8 @@ ONE = {
     "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/surveys/{survey_id}/weighted": "one score",
+    "/v1/surveys/{survey_id}/drivers": "one computation",
     "/v1/calendars/{name}/due": "one instant",
     "/v1/cases/{case_id}/arrival": "how one case came in",
     "/v1/cases/{case_id}/cause": "why one case came to be",

@@ -1,12 +1,10 @@
 """What vendors post: believed by their signatures, then taken in as any other report.
 
-A post is answered when what it says is committed. It is so piece by piece: of a post that is not
-answered in time the vendor's next try finds what is done already, and told again it changes nothing.
+A post is answered when what it says is committed. Told again it changes nothing.
 """
 
 import secrets
 from base64 import b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +16,7 @@ from rapport_campaign.domain.vendors import READERS, Vendor, ses, standard
 from rapport_campaign.domain.vendors.posts import Post, Secret, Told
 from rapport_campaign.fetching import Certificates, FetchError
 from rapport_campaign.handlers.ledger import count
-from rapport_campaign.handlers.outcomes import Outcomes, Place, place_of
+from rapport_campaign.handlers.outcomes import Outcomes, place_of
 from rapport_campaign.store import hooks as store
 from rapport_campaign.store.hooks import Hook
 from rapport_campaign.store.moves import Move
@@ -32,9 +30,6 @@ from rapport_common.errors import (
 from rapport_common.secret_keys import NONCE_BYTES, SealedSecretError
 
 log = logging.get(__name__)
-
-PIECE = 50
-"""Reports of one transaction: the addresses of their messages are locked until its end."""
 
 _SECRET_BYTES = 24
 _ID_BYTES = 32
@@ -95,51 +90,17 @@ class Hooks:
         if hook is None or hook.vendor != vendor:
             raise unknown_hook()
         told = await self._believed(hook, post)
-        # In one order: two posts about the same messages wait for each other, and no more.
-        ordered = sorted(told, key=lambda one: (one.said[0].key if one.said else "", one.mark))
-        known = 0
-        for first in range(0, len(ordered) or 1, PIECE):
-            known += await self._take(hook, ordered[first : first + PIECE])
-        return Taken(known, len(told) - known)
-
-    async def _take(self, hook: Hook, piece: Sequence[Told]) -> int:
-        """Take in a piece of a post; how many of its reports were known and new."""
         async with self._engine.begin() as tx:
-            places = await self._places(tx, hook, piece)
-            numbers = [(hook.workspace, one.stop) for one in piece if one.stop is not None]
-            held = await self._outcomes.hold(tx, {one for one in places if one}, numbers)
+            # In one order: two posts about the same messages wait for each other, and no more.
+            ordered = sorted(told, key=lambda one: (one.said[0].key if one.said else "", one.mark))
             moved: list[Move] = []
-            known = 0
-            for told, place in zip(piece, places, strict=True):
-                if told.stop is not None:
-                    known += await self._outcomes.stop(tx, hook.workspace, told.stop, told.mark)
-                elif place in held and told.report is not None:
-                    known += await self._outcomes.take_of(
-                        tx, held[place], told.report, "webhook", moved
-                    )
+            taken = [await self._take(tx, hook, one, moved) for one in ordered]
             await store.believed(tx, hook.workspace, hook.hook_id)
             await count(tx, moved)
+        known = sum(taken)
         metrics.RETURNED.labels("webhook", "known").inc(known)
-        metrics.RETURNED.labels("webhook", "unknown").inc(len(piece) - known)
-        return known
-
-    async def _places(
-        self, tx: AsyncConnection, hook: Hook, piece: Sequence[Told]
-    ) -> list[Place | None]:
-        """Which message of the hook's workspace each report is about."""
-        found = await self._outcomes.places(tx, [one.said for one in piece])
-        of_ids = {
-            told.provider_id
-            for told, place in zip(piece, found, strict=True)
-            if place is None and told.provider_id
-        }
-        keys = await store.delivered(tx, hook.workspace, hook.vendor, of_ids)
-        places: list[Place | None] = []
-        for told, place in zip(piece, found, strict=True):
-            key = keys.get(told.provider_id) if place is None else None
-            one = place_of(hook.workspace, key) if key is not None else place
-            places.append(one if one is not None and one.workspace == hook.workspace else None)
-        return places
+        metrics.RETURNED.labels("webhook", "unknown").inc(len(taken) - known)
+        return Taken(known, len(taken) - known)
 
     async def _believed(self, hook: Hook, post: Post) -> list[Told]:
         reader = READERS[hook.vendor]
@@ -185,6 +146,17 @@ class Hooks:
             message = "This hook's secret can't be opened; its operator has to make another hook."
             raise UnavailableError(message) from error
         return Secret(opened, hook.topic)
+
+    async def _take(self, tx: AsyncConnection, hook: Hook, told: Told, moved: list[Move]) -> bool:
+        if told.stop is not None:
+            return await self._outcomes.stop(tx, hook.workspace, told.stop, told.mark)
+        place = await self._outcomes.place(tx, told.said)
+        if place is None and told.provider_id:
+            key = await store.delivered(tx, hook.workspace, hook.vendor, told.provider_id)
+            place = place_of(hook.workspace, key) if key is not None else None
+        if place is None or place.workspace != hook.workspace or told.report is None:
+            return False
+        return await self._outcomes.take(tx, place, told.report, "webhook", moved)
 
 
 def unknown_hook() -> NotFoundError:

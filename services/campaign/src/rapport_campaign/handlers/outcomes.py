@@ -3,7 +3,7 @@
 Whatever is reported twice changes nothing: the row of the first report is there.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,6 @@ from rapport_campaign.domain.outcomes import (
     COMPLAINT,
     HARD_BOUNCE,
     SOFT_BOUNCES,
-    BouncePolicy,
     Consequence,
     Report,
     Source,
@@ -94,43 +93,12 @@ class Outcomes:
 
     async def place(self, tx: AsyncConnection, said: Sequence[Returned]) -> Place | None:
         """The first of some tokens that is one of ours."""
-        (found,) = await self.places(tx, [said])
-        return found
-
-    async def places(
-        self, tx: AsyncConnection, each: Sequence[Sequence[Returned]]
-    ) -> list[Place | None]:
-        """Of each report the first of its tokens that is one of ours."""
-        marks = {one.mark for said in each for one in said}
-        workspaces = await store.marked(tx, marks) if marks else {}
-        return [self._ours(said, workspaces) for said in each]
-
-    def _ours(
-        self, said: Sequence[Returned], workspaces: Mapping[str, Sequence[str]]
-    ) -> Place | None:
+        workspaces = await store.marked(tx, {one.mark for one in said}) if said else {}
         for one in said:
             for workspace in workspaces.get(one.mark, ()):
                 if returning.is_of(self._key, workspace, one):
                     return Place(workspace, one.key)
         return None
-
-    async def hold(
-        self,
-        tx: AsyncConnection,
-        places: Collection[Place],
-        others: Iterable[tuple[str, str]] = (),
-    ) -> dict[Place, Sent]:
-        """The messages of these places, with their addresses and (workspace, address) of `others`
-        locked until the commit: what two reports say of one address is heeded one after the other.
-
-        All of a transaction at once. Whoever locks one after the other meets those who lock in the
-        one order, such as claims, and neither goes on.
-        """
-        found = await tracking.begun(tx, [(one.workspace, one.half) for one in places])
-        held = {Place(*key): sent for key, sent in found.items() if sent.kind != "test"}
-        theirs = [(one.workspace, _address(one)) for one in held.values()]
-        await locks.own_addresses(tx, [*theirs, *others])
-        return held
 
     async def take(
         self,
@@ -144,19 +112,13 @@ class Outcomes:
 
         What has `moved` is to be counted at the end of the transaction.
         """
-        sent = (await self.hold(tx, [place])).get(place)
-        return sent is not None and await self.take_of(tx, sent, report, source, moved)
-
-    async def take_of(
-        self,
-        tx: AsyncConnection,
-        sent: Sent,
-        report: Report,
-        source: Source,
-        moved: list[Move],
-    ) -> bool:
-        """`take` of a message that is held, see `hold`."""
-        address = _address(sent)
+        send_key = await store.whole_key(tx, place.workspace, place.half)
+        sent = await tracking.message(tx, place.workspace, send_key) if send_key else None
+        if sent is None or sent.kind == "test":
+            return False
+        address = normal_contact_point(sent.channel, sent.to_address)
+        # First the lock: what two reports say of one address is heeded one after the other.
+        await locks.own_addresses(tx, [(sent.workspace, address)])
         now = clock.now()
         if not await store.add(tx, sent, _kept(report, source, address, now)):
             return False
@@ -183,10 +145,8 @@ class Outcomes:
         return True
 
     async def stop(self, tx: AsyncConnection, workspace: str, number: str, mark: str) -> bool:
-        """The owner of a phone number wants no more promotions there; told twice it is once.
-
-        The number is locked, see `hold`.
-        """
+        """The owner of a phone number wants no more promotions there; told twice it is once."""
+        await locks.own_addresses(tx, [(workspace, number)])
         now = clock.now()
         await _list(tx, workspace, suppressions.Place(SMS, number, "promotion"), STOPPED, now)
         if is_valid_phone(number):
@@ -199,10 +159,8 @@ class Outcomes:
         self, tx: AsyncConnection, sent: Sent, address: str, report: Report, now: datetime
     ) -> Consequence | None:
         """What may not go on stands on the suppression list, from which an operator takes it."""
-        policy, soft = BouncePolicy(), 0
-        if report.kind == "bounced":
-            policy = await store.policy(tx, sent.workspace)
-            soft = await store.not_reached(tx, sent.workspace, address, policy.days)
+        policy = await store.policy(tx, sent.workspace)
+        soft = await store.not_reached(tx, sent.workspace, address, policy.days)
         then = consequence(report, soft, policy)
         if then is None:
             return None
@@ -211,10 +169,6 @@ class Outcomes:
         reason = COMPLAINT if then == "unwanted" else of_bounce
         await _list(tx, sent.workspace, place, reason, now)
         return then
-
-
-def _address(sent: Sent) -> str:
-    return normal_contact_point(sent.channel, sent.to_address)
 
 
 async def _list(

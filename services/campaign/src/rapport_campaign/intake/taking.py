@@ -51,10 +51,9 @@ class Taker:
                 found = await self._outcomes.place(tx, incoming.said)
                 places = [found] if found is not None else []
             moved: list[Move] = []
-            held = await self._outcomes.hold(tx, set(places))
             # In one order: two mails about the same messages wait for each other, and no more.
-            for place in sorted(held, key=lambda one: (one.workspace, one.half)):
-                await self._outcomes.take_of(tx, held[place], incoming.report, source, moved)
+            for place in sorted(set(places), key=lambda one: (one.workspace, one.half)):
+                await self._outcomes.take(tx, place, incoming.report, source, moved)
             await count(tx, moved)
         metrics.RETURNED.labels(source, "known" if places else "unknown").inc()
         return bool(places)

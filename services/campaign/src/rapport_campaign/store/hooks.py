@@ -1,6 +1,5 @@
 """Where vendors report to."""
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -80,19 +79,17 @@ async def remove(tx: AsyncConnection, workspace: str, hook_id: str) -> bool:
 
 
 async def delivered(
-    tx: AsyncConnection, workspace: str, vendor: Vendor, provider_ids: Collection[str]
-) -> dict[str, str]:
-    """The send keys of what a vendor has taken, by ids of its own."""
-    if not provider_ids:
-        return {}
-    rows = await tx.execute(
+    tx: AsyncConnection, workspace: str, vendor: Vendor, provider_id: str
+) -> str | None:
+    """The send key of what a vendor has taken under an id of its own."""
+    found: str | None = await tx.scalar(
         text(
-            "SELECT provider_id, message_id FROM campaign.delivery WHERE workspace = :workspace "
-            "AND vendor = :vendor AND provider_id = ANY(CAST(:ids AS text[])) ORDER BY message_id"
+            "SELECT message_id FROM campaign.delivery WHERE workspace = :workspace "
+            "AND vendor = :vendor AND provider_id = :provider_id LIMIT 1"
         ),
-        {"workspace": workspace, "vendor": vendor, "ids": sorted(set(provider_ids))},
+        {"workspace": workspace, "vendor": vendor, "provider_id": provider_id},
     )
-    return {row.provider_id: row.message_id for row in rows}
+    return found
 
 
 async def believed(tx: AsyncConnection, workspace: str, hook_id: str) -> None:

@@ -61,6 +61,18 @@ async def marked(tx: AsyncConnection, marks: Collection[str]) -> dict[str, list[
     return found
 
 
+async def whole_key(tx: AsyncConnection, workspace: str, half: str) -> str | None:
+    """The send key that begins so; of hexadecimal digits, `g` is above them all."""
+    found: str | None = await tx.scalar(
+        text(
+            "SELECT send_key FROM campaign.send WHERE workspace = :workspace "
+            "AND send_key >= :half AND send_key < :above ORDER BY send_key LIMIT 1"
+        ),
+        {"workspace": workspace, "half": half, "above": f"{half}g"},
+    )
+    return found
+
+
 async def add(tx: AsyncConnection, sent: Sent, row: Kept) -> bool:
     """Keep what became of a message; False when just that was kept before."""
     found = await tx.scalar(

@@ -16,19 +16,6 @@ _SENT = text(
     f"to_address, traceparent, channel, sent_at, purpose FROM campaign.every_message WHERE {PLACE} "
     "AND to_address IS NOT NULL"
 )
-# Of hexadecimal digits, `g` is above them all.
-_BEGUN = text(
-    "SELECT v.half, m.workspace, m.send_key, m.kind, m.campaign_id::text AS campaign_id, "
-    "m.profile_id, m.to_address, m.traceparent, m.channel, m.sent_at FROM unnest("
-    "CAST(:workspaces AS text[]), CAST(:halves AS text[])) AS v(workspace, half) "
-    "CROSS JOIN LATERAL (SELECT workspace, send_key, planned_at FROM campaign.send "
-    "WHERE workspace = v.workspace AND send_key >= v.half AND send_key < v.half || 'g' "
-    "ORDER BY send_key LIMIT 1) AS k "
-    # One by one: of all months only that of the key is looked into.
-    "CROSS JOIN LATERAL (SELECT * FROM campaign.every_message WHERE workspace = k.workspace "
-    "AND send_key = k.send_key AND planned_at = k.planned_at LIMIT 1) AS m "
-    "WHERE m.to_address IS NOT NULL"
-)
 _TOUCH = {
     (table, column): text(
         f"UPDATE campaign.{table} SET {column} = now() WHERE {PLACE} AND {column} IS NULL"
@@ -68,21 +55,6 @@ async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | 
     rows = await tx.execute(_SENT, {"workspace": workspace, "send_key": send_key})
     row = rows.mappings().first()
     return Sent(**row) if row else None
-
-
-async def begun(
-    tx: AsyncConnection, halves: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Sent]:
-    """The messages by (workspace, how their send keys begin) that have got an address."""
-    wanted = sorted(set(halves))
-    if not wanted:
-        return {}
-    asked = {"workspaces": [one[0] for one in wanted], "halves": [one[1] for one in wanted]}
-    found: dict[tuple[str, str], Sent] = {}
-    for row in (await tx.execute(_BEGUN, asked)).mappings():
-        told = dict(row)
-        found[row["workspace"], told.pop("half")] = Sent(**told)
-    return found
 
 
 async def touch(

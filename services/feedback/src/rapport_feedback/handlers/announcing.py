@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from rapport_common.events.envelope import Event
+from rapport_common.events.topics import Topic
 from rapport_common.publisher import Publisher
 from rapport_common.webhooks.records import Told
 from rapport_feedback.domain.announcements import Said, announced
@@ -15,6 +16,9 @@ from rapport_feedback.store.webhooks import WEBHOOKS, profiles_of
 
 class Announcing(Publisher):
     """Tells the others, and whoever listens by HTTP."""
+
+    def __init__(self, schema: str, topic: Topic, secret: bytes | None = None) -> None:
+        super().__init__(schema, topic, secret)
 
     @override
     async def publish(

@@ -20,7 +20,7 @@ from rapport_profile.domain.cases import Case, put_case
 from rapport_profile.domain.consent_rules import judged_anew
 from rapport_profile.domain.consents import Consent, Subject, consent_state, consent_worth
 from rapport_profile.domain.judge import Judge
-from rapport_profile.domain.orders import Order, Statement, add, merged, net, plain_amount
+from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.point_states import Standing, with_states
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.rectifications import Rectified, reach_right, traits_right
@@ -353,7 +353,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             events=self.events,
             orders=self.orders,
             revenue={
-                name: plain_amount(amount)
+                name: format(amount, "f")
                 for name, amount in sorted(net(self.revenue, self.refunds).items())
             },
             first_order_at=first,

@@ -227,11 +227,6 @@ def _lines(said: dict[str, Any]) -> Decimal | None:
     return normal_amount(sum(found, Decimal(0)))
 
 
-def plain_amount(amount: Decimal) -> str:
-    """An amount as it is told: one text for each, whatever it was summed up of; `0`, not `-0.0`."""
-    return format(amount.normalize(), "f") if amount else "0"
-
-
 def net(revenue: Money, refunds: Money) -> Money:
     """Revenue less the refunds that name no order, never below nothing for them."""
     if not refunds:
