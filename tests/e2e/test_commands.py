@@ -157,8 +157,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
         'rules:{} contacts:{"caps":[]} paces:{"paces":[]} pools:{"rules":[]} '
         'guards:{"traits":[]} topics:{"topics":[]} traits:{"traits":{}} kinds:{"kinds":{}} '
         'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} desk:{} '
-        'asked:{"any_survey_days":30}'
-        'consents:{"purposes":{}} timeline:{"classes":[]} calendar:{} policy:{} topic:{}'
+        'asked:{"any_survey_days":30} topic:{}'
     )
     for name, _, text in (one.partition(":") for one in files.split()):
         (tmp_path / f"{name}.json").write_text(text)
@@ -202,6 +201,7 @@ def typed() -> Iterator[list[str]]:
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]
     yield ["outcome-webhook", "replay", ID, "--delivery", "msg_1"]
+    yield ["feedback-webhook", "replay", ID, "--delivery", "msg_1"]
     yield ["webhook", "replay", ID, "--delivery", "msg_1"]
 
 

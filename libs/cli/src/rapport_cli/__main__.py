@@ -35,7 +35,6 @@ from rapport_cli import (
     due,
     duplicates,
     events,
-    feedback_webhooks,
     feeds,
     groups,
     imports,
@@ -140,7 +139,7 @@ app.add_typer(outcomes.app, name="outcome")
 app.add_typer(tasks.app, name="task")
 app.add_typer(outcomes.hooks, name="hook")
 app.add_typer(webhooks.outcomes, name="outcome-webhook")
-app.add_typer(feedback_webhooks.app, name="feedback-webhook")
+app.add_typer(webhooks.feedback, name="feedback-webhook")
 app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(providers.app, name="provider")
 app.add_typer(providers.sms, name="sms")

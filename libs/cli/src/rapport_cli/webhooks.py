@@ -1,4 +1,6 @@
-"""`rapport webhook` (entries and exits) and `rapport outcome-webhook` (what became of messages)."""
+"""`rapport webhook` (entries and exits), `rapport outcome-webhook` (what became of messages) and
+`rapport feedback-webhook` (answers and cases).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 _SEGMENTS = WebhookGroup("segment", "profile_id", "Webhooks: entries and exits, posted.")
 _OUTCOMES = WebhookGroup("campaign", "message_id", "Webhooks: what became of messages, posted.")
-app, outcomes = _SEGMENTS.app, _OUTCOMES.app
+_FEEDBACK = WebhookGroup("feedback", "subject_id", "Webhooks: answers and cases, posted.")
+app, outcomes, feedback = _SEGMENTS.app, _OUTCOMES.app, _FEEDBACK.app
 Segments = Annotated[
     list[str] | None,
     typer.Option("--segment", help="Only of this segment (id or name); several times."),
@@ -91,6 +94,35 @@ def set_outcome(
     """Change a webhook."""
     body = {"url": url, "active": active, **_outcomes(event, every=every)}
     _OUTCOMES.changed(ctx, webhook, body, "--event, --all", as_json=as_json)
+
+
+@feedback.command("create")
+def create_feedback(
+    ctx: typer.Context,
+    url: Url,
+    *,
+    event: Events = None,
+    id_only: show.IdOnly = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Make a webhook; its secret is printed this once."""
+    wanted = {"events": event} if event else {}
+    _FEEDBACK.made(ctx, {"url": url, **wanted}, as_json=as_json, id_only=id_only)
+
+
+@feedback.command("set")
+def set_feedback(
+    ctx: typer.Context,
+    webhook: Webhook,
+    *,
+    url: NewUrl = None,
+    event: Events = None,
+    active: Active = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Change a webhook."""
+    body = {"url": url, "active": active, "events": event or None}
+    _FEEDBACK.changed(ctx, webhook, body, "--event", as_json=as_json)
 
 
 def _ids(api: Api, segments: list[str]) -> list[str]:
