@@ -242,7 +242,7 @@ def _read_of_texts(recogniser: Recogniser) -> Part:
 
     def choose(row: Told, who: Subject) -> Iterable[Told]:
         if _is_theirs(row, who, recogniser):
-            names = ("at", "part", "language", "sentiment", "label", "topics")
+            names = ("at", "part", "language", "sentiment", "label", "topics", "result")
             yield {name: row[name] for name in names if row[name] is not None}
 
     return Rows(
@@ -257,6 +257,7 @@ def _read_of_texts(recogniser: Recogniser) -> Part:
             "value": "r.value",
             **_WHO,
             "topics": "CAST(t.topics AS text)",
+            "result": "CAST(t.result AS text)",
             **plain("at", "part", "language", "sentiment", "label"),
         },
         f"{_ALL} AND t.state = 'done'",
