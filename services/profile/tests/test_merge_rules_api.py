@@ -59,7 +59,6 @@ async def test_rules_are_versioned_by_whom_and_why(client: httpx.AsyncClient) ->
             "kinds.phone.max_new.count",
         ),
         ({"blocked": {"email": ["nobody"]}}, "blocked.email"),
-        ({"blocked": {"x": ["a\0"]}}, "blocked.x"),
     ],
 )
 @pytest.mark.parametrize("path", ["", "/preview"])
@@ -71,6 +70,13 @@ async def test_what_cannot_be_is_named(
     answer = await send(f"/v1/merge-rules{path}", json=body)
     assert (answer.status_code, answer.json()["details"]) == (422, {"field": where})
     assert (await client.get("/v1/merge-rules")).json()["version"] == 0
+
+
+async def test_what_can_not_be_kept_is_named_by_its_place(client: httpx.AsyncClient) -> None:
+    body = {"blocked": {"x": ["a\0"]}, "version": 0, "reason": "x"}
+    answer = await client.put("/v1/merge-rules", json=body)
+    [problem] = answer.json()["details"]["problems"]
+    assert (answer.status_code, problem["path"]) == (422, "body.blocked.x.0")
 
 
 @pytest.mark.parametrize(
