@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
+from tests.support.waiting import eventually
 
 from rapport_common import clock
 from rapport_common.events.topics import EVENTS
@@ -241,6 +242,22 @@ async def lines(service: Service, looks: int, last_id: str | None = None) -> lis
     return [one for one in told if "event" in one]
 
 
+async def behind(service: Service, mark: str, *wanted: str) -> list[dict[str, str]]:
+    """What a stream tells behind a mark, once it tells of these cases.
+
+    What was changed is told when all that began before it has ended, in any database of the server.
+    """
+
+    async def look() -> list[dict[str, str]] | None:
+        told = await lines(service, 1, mark)
+        there = {json.loads(one["data"])["id"] for one in told if one["event"] in {"case", "gone"}}
+        return told if there.issuperset(wanted) else None
+
+    found = await eventually("news of cases", look)
+    assert found is not None
+    return found
+
+
 async def test_changes_are_told_and_none_is_lost_between_two_streams(service: Service) -> None:
     await opened(service, owner="ann")
     first = await lines(service, 1)
@@ -248,7 +265,7 @@ async def test_changes_are_told_and_none_is_lost_between_two_streams(service: Se
     mark = first[0]["id"]
     case = await opened(service, owner="ann")
     other = await opened(service)
-    told = await lines(service, 1, mark)
+    told = await behind(service, mark, case["id"], other["id"])
     assert [one["event"] for one in told] == ["ready", "case", "gone", "end"]
     assert json.loads(told[1]["data"])["id"] == case["id"]
     assert "body" not in json.loads(told[1]["data"])
@@ -284,7 +301,7 @@ async def test_who_commits_later_is_not_passed_over(service: Service) -> None:
         assert second["id"] not in seen_now, "it waits for what began before it"
         go_on = [one["id"] for one in early if "id" in one][-1]
         await slow.commit()
-    late = await lines(service, 1, go_on)
+    late = await behind(service, go_on, first["id"], second["id"])
     told = {json.loads(one["data"])["id"] for one in late if one["event"] == "case"}
     assert {first["id"], second["id"]} <= told
 

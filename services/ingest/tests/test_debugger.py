@@ -126,7 +126,19 @@ pytestmark = pytest.mark.integration
 
 async def test_events_of_every_process_are_shown(ingest: "Ingest", start: "Start") -> None:
     other = await start(like=ingest)
-    async with carrying(ingest, other), watching(ingest) as reader:
+
+    async def is_heard_by_both() -> bool:
+        async with watching(ingest) as one:
+            return int((await one.next("ready"))["processes"]) >= 2
+
+    async with carrying(ingest, other):
+        # A process that has not begun to listen is not waited for.
+        await eventually("that both processes listen", is_heard_by_both)
+        await _shown_by_both(ingest, other)
+
+
+async def _shown_by_both(ingest: "Ingest", other: "Ingest") -> None:
+    async with watching(ingest) as reader:
         assert (await reader.next("ready"))["processes"] >= 2
         assert reader.headers["content-type"].startswith("text/event-stream")
         for number, one in enumerate((ingest, other)):
