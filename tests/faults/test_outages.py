@@ -1,6 +1,5 @@
 """Kafka, Postgres or both go away under load, and ingest is killed: what was answered is there."""
 
-import itertools
 import os
 import signal
 from collections import Counter
@@ -28,6 +27,7 @@ OUTAGE_EVENTS = int(os.environ.get("RAPPORT_OUTAGE_EVENTS", "2000"))
 """So many events come while something is away."""
 
 CROWD = 16  # connections that send as much as they can
+SIDE_BY_SIDE = 8 * 50  # events that a barrage has under way at the same time
 BREATHS = 8  # of a Kafka that works now and then
 MAX_MEMORY = 250 * 2**20
 SPOOLED = "SELECT message_id FROM ingest.spool WHERE workspace = $1 ORDER BY id"
@@ -115,11 +115,13 @@ def until_answered(barrage: Barrage, more: int) -> None:
 
 
 def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
-    """Neighbours in the log that were the other way round in the spool.
+    """(earlier, later) in the log that were the other way round in the spool.
 
     What was on its way to Kafka when it went away can be there twice. Which copy is the drained
     one the log doesn't tell: the client goes on to try the other for a while. So these are left
-    out; they are what was in flight, a few of those that waited.
+    out; they are what was in flight, a few of those that waited. What was under way side by side
+    is in either order: ids are given before the commit, and of two transactions the later one may
+    be seen, and drained, first.
     """
     place = {one: number for number, one in enumerate(ids)}
     found, drained = [], 0
@@ -127,9 +129,11 @@ def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
         copies = Counter(partition)
         once = [one for one in partition if one in place and copies[one] == 1]
         drained += len(once)
-        found += [
-            (one, other) for one, other in itertools.pairwise(once) if place[one] > place[other]
-        ]
+        latest = ""
+        for one in once:
+            if latest and place[latest] - place[one] > SIDE_BY_SIDE:
+                found.append((latest, one))
+            latest = max(latest or one, one, key=place.__getitem__)
     assert drained > len(ids) / 2, "most of what waited was not in flight"
     return found
 
