@@ -16,7 +16,9 @@ from rapport_campaign.domain import returning
 from rapport_campaign.handlers.outcomes import Outcomes
 from rapport_campaign.intake.mailbox import Looker
 from rapport_campaign.intake.taking import Taker
+from rapport_common.mail.looking import Looker as CommonLooker
 from rapport_common.mail.mailboxes import Mailbox
+from rapport_common.mail.putting_off import TooManyMailsError
 from rapport_common.testing.credentials import LINK_KEY
 
 
@@ -85,6 +87,27 @@ async def test_each_mail_is_looked_at_once(
     assert await _kinds(scenario) == ["bounced"]
     marks = {flag for one in imap.mails.values() for flag in one.flags}
     assert marks == ({"RapportRead"} if keywords else {r"\Seen"})
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("error", [ValueError, UnicodeError, TooManyMailsError])
+async def test_a_mail_that_can_not_be_taken_stays_there_and_keeps_no_other(
+    imap: ImapServer, error: type[Exception]
+) -> None:
+    taken = []
+
+    async def take(raw: bytes) -> None:
+        if b"odd" in raw:
+            raise error
+        taken.append(raw)
+
+    for subject in (b"odd", b"plain"):
+        imap.put(b"Subject: " + subject + b"\r\n\r\nx\r\n")
+    box = Mailbox("127.0.0.1", imap.port, "ada", "p w", 'Bou"nces', is_tls=False)
+    looker = CommonLooker(take, box, seconds=0.01)
+    assert [await looker.turn(), await looker.turn()] == [2, 0]
+    assert len(taken) == 1
+    assert len(imap.mails) == 2
 
 
 @pytest.mark.integration

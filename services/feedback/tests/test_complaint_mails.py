@@ -13,6 +13,7 @@ from services.feedback.tests.hostile_mails import FAIL, MIXED, NO_MAILS, PASS, m
 from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.events.topics import EVENTS
+from rapport_common.mail.putting_off import TooManyMailsError
 from rapport_common.mail.server import Bounds, MailServer
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
@@ -207,8 +208,11 @@ async def test_machines_move_nothing_and_make_no_case(office: Office) -> None:
 async def test_circles_and_floods_end(office: Office) -> None:
     await office.comes(mail(extra="X-Loop: us\r\n"))
     assert await office.cases() == []
-    for number in range(MAILS_AN_HOUR + 3):
+    for number in range(MAILS_AN_HOUR):
         await office.comes(mail(own_id=f"<{number}@example.com>"))
+    # It is not said that it was taken: whoever sends it tries again.
+    with pytest.raises(TooManyMailsError):
+        await office.comes(mail(own_id="<more@example.com>"))
     assert len(await office.cases()) == MAILS_AN_HOUR
 
 
@@ -283,6 +287,16 @@ async def test_mails_are_taken_by_lmtp(office: Office, server: MailServer) -> No
     with pytest.raises(smtplib.SMTPSenderRefused) as caught:
         await asyncio.to_thread(_deliver, server.port, [office.address], mail("x" * 2**21))
     assert caught.value.smtp_code == 552
+
+
+async def test_who_sends_too_many_is_told_to_try_again(office: Office, server: MailServer) -> None:
+    for number in range(MAILS_AN_HOUR):
+        await office.comes(mail(own_id=f"<{number}@example.com>"))
+    with pytest.raises(smtplib.SMTPDataError) as caught:
+        await asyncio.to_thread(
+            _deliver, server.port, [office.address], mail(own_id="<more@example.com>")
+        )
+    assert caught.value.smtp_code == 451
 
 
 async def test_mails_are_taken_out_of_a_mailbox(office: Office) -> None:

@@ -14,6 +14,7 @@ from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.mail.mailboxes import Mailbox
 from rapport_common.mail.parts import MOST_BYTES
+from rapport_common.mail.putting_off import TooManyMailsError
 
 log = logging.get(__name__)
 
@@ -106,6 +107,17 @@ class Looker:
                 async with asyncio.timeout(self._seconds):
                     await stop.wait()
 
+    async def _taken(self, uid: str, raw: bytes) -> None:
+        """Commit a mail; one that can't be is left in the mailbox for people, and ends nothing."""
+        try:
+            await self._take(raw)
+        except TooManyMailsError:
+            log.warning("a mail is left in the mailbox: too many of its kind", uid=uid)
+        except Exception as error:
+            if is_retriable(error):
+                raise
+            log.exception("a mail is left in the mailbox: it can't be taken", uid=uid, error=error)
+
     async def turn(self) -> int:
         """Look once; how many mails were new."""
         box = await asyncio.to_thread(Box, self._mailbox, self._most_bytes)
@@ -114,7 +126,7 @@ class Looker:
             for uid in uids:
                 raw = await asyncio.to_thread(box.mail, uid)
                 if raw is not None:
-                    await self._take(raw)
+                    await self._taken(uid, raw)
                 # Not before it is committed.
                 await asyncio.to_thread(box.mark, uid)
             return len(uids)

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from rapport_common import logging
 from rapport_common.db import is_retriable
+from rapport_common.mail.putting_off import TooManyMailsError
 
 log = logging.get(__name__)
 
@@ -27,6 +28,7 @@ MAILS_PER_CONNECTION = 4
 LINE = 64 * 1024
 """Bytes: what is enclosed in a bounce has had no mail server shorten its lines."""
 AWAY = "451 4.3.0 The database is away; try again later"
+TOO_MANY = "451 4.7.1 Too many mails of this sender or to this case; try again later"
 FULL = b"421 4.3.2 Too many connections, try again later\r\n"
 
 
@@ -214,6 +216,8 @@ class _Door:
     async def _taken(self, raw: bytes, sender: str, to: Sequence[Any]) -> str:
         try:
             await self._reception.take(raw, sender, to)
+        except TooManyMailsError:
+            return TOO_MANY
         except Exception as error:
             if not is_retriable(error):
                 raise

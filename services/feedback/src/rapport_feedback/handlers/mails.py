@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock
+from rapport_common.mail.putting_off import TooManyMailsError
 from rapport_feedback import metrics
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.arrivals import MAILS_AN_HOUR, Arrival, Course, Thread, Writer, course
@@ -24,6 +25,7 @@ from rapport_feedback.store.arrivals import Address
 READ_AT_ONCE = 2
 """Mails being read at a time, in threads: others have their turn beside a large one."""
 HOUR = timedelta(hours=1)
+NOT_KEPT = frozenset({"flood", "too_many"})
 PROVED = "The receiving mail server vouches for the sender."
 Place = tuple[Address, str]
 """An address of ours, and the word that was put to it, if any."""
@@ -46,7 +48,7 @@ class Mails:
         return (True, (found, word)) if found else (False, None)
 
     async def take(self, raw: bytes, sender: str, to: Sequence[Place]) -> None:
-        """Commit a mail that came for some addresses."""
+        """Commit a mail that came for some addresses; TooManyMailsError where it is not kept."""
         await self._take(raw, sender, to)
 
     async def take_from_box(self, raw: bytes) -> None:
@@ -66,6 +68,8 @@ class Mails:
             async with self._engine.begin() as tx:
                 result = await self.arrived(tx, address, word, letter, clock.now())
             metrics.MAILS.labels(result).inc()
+            if result in NOT_KEPT:
+                raise TooManyMailsError(result)
 
     async def arrived(
         self, tx: AsyncConnection, address: Address, word: str, letter: Letter, now: datetime
