@@ -112,6 +112,24 @@ async def test_a_detractor_has_one_case_with_owner_and_deadline(service: Service
 
 
 @pytest.mark.integration
+async def test_a_change_is_told_at_what_the_case_was_merged_into(service: Service) -> None:
+    survey = await service.survey()
+    await declare(service, survey, {"id": "low", "if": DETRACTOR})
+    link = await service.link(survey, user_id="u1")
+    await service.answer(link, score="3")
+    [case] = await cases(service)
+    body = {"user_id": "u1", "subject": "Late", "body": "x"}
+    heir = (await service.client.post("/v1/cases", json=body)).json()
+    merge = {"into_id": heir["id"]}
+    merged = await service.client.post(f"/v1/cases/{case['id']}/merge", json=merge)
+    assert merged.status_code == 200, merged.text
+    await service.answer(link, score="2")
+    record = (await service.client.get(f"/v1/cases/{heir['id']}")).json()
+    notes = [one["note"] for one in record["entries"]]
+    assert notes[-1] == "The score was changed from 3 to 2."
+
+
+@pytest.mark.integration
 async def test_an_answer_that_gets_worse_opens_the_case_then(service: Service) -> None:
     survey = await service.survey()
     await declare(service, survey, {"id": "low", "if": DETRACTOR})

@@ -72,17 +72,17 @@ class FollowingUp:
         told = await store.current(tx, invitation.workspace, invitation.survey_id)
         for rule in told.document.rules:
             case_id = rules.case_id(after.response_id, rule)
-            is_known = before is not None and (
-                await case_store.case(tx, invitation.workspace, case_id) is not None
-            )
+            known = await case_store.case(tx, invitation.workspace, case_id) if before else None
             is_called_for = rules.called_for(rule, form, after.answers)
-            if is_known and before is not None:
+            if known is not None and before is not None:
                 change = rules.change_of(form, before.answers, after.answers, still=is_called_for)
                 if change:
+                    # What it was merged into goes on; whoever answers need not know.
+                    going_on = await self.cases.going_on(tx, known)
                     await self.cases.note(
                         tx,
                         invitation.workspace,
-                        case_id,
+                        going_on.case_id,
                         NewEntry("note", change),
                         actor=ACTOR,
                         now=now,
