@@ -94,6 +94,12 @@ def test_a_policy_within_its_bounds_is_taken_as_it_is() -> None:
     assert policies.checked(told, known(), FRIDAY) is told
 
 
+def test_the_calendars_of_policies_are_known_by_name() -> None:
+    named = ClockDocument(Clock.ACKNOWLEDGE, Limit(hours=1), calendar="always")
+    found = policies.calendars_in([resolve(Limit(hours=1), named), resolve(Limit(days=1))])
+    assert found == {"always"}
+
+
 @pytest.mark.parametrize(
     ("told", "where"),
     [
@@ -101,6 +107,7 @@ def test_a_policy_within_its_bounds_is_taken_as_it_is() -> None:
         (resolve(Limit(hours=1, days=1)), "clocks.0.limit"),
         (resolve(Limit()), "clocks.0.limit"),
         (resolve(Limit(minutes=0)), "clocks.0.limit"),
+        (resolve(Limit(hours=1, counted=Counted.BUSINESS_DAYS)), "clocks.0.limit"),
         (resolve(Limit(business_days=1001)), "clocks.0.limit"),
     ],
 )
