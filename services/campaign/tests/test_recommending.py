@@ -139,7 +139,8 @@ def test_only_who_is_trusted_says_what_a_product_is() -> None:
         "category": "a",
     }
     assert said(viewed("u", "a1", trust="public")) == []
-    assert said(told("Product Viewed", "u", {"name": "Without a number"})) == []
+    some = told("Order Completed", "u", {"products": [{"name": "No number"}, line("a1")]})
+    assert [each.sku for each in said(some)] == ["a1"]
     assert kept(viewed("u", "a1", trust="public")) is not None
     odd = told("Product Viewed", "u", {"sku": "a", "url": "javascript:alert(1)", "price": -1})
     assert said(odd) == []

@@ -132,6 +132,7 @@ def test_a_number_told_twice_is_known_as_well_as_the_better_source_says() -> Non
     twice = [
         point(PHONE, channel="sms", verified=False),
         point("+49 30 12345678", channel="sms"),
+        point(PHONE, channel="sms", verified=False),
         point(OTHER, channel="sms"),
     ]
     assert judged(someone(yes(), points=twice)) == Send(PHONE)
@@ -225,6 +226,8 @@ def test_local_times_have_no_offset() -> None:
     with pytest.raises(ScheduleError) as wrong:
         checked(Local(NOON))
     assert wrong.value.where == "local_at"
+    local = Local(NOON.replace(tzinfo=None))
+    assert checked(local) is local
 
 
 # --- what is said ----------------------------------------------------------------------------

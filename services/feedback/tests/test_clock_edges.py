@@ -1,4 +1,4 @@
-"""The edges of a case's clocks: calendars that never open, policies at their bounds, laps as kept."""
+"""The edges of a case's clocks: calendars that never open, policies at bounds, laps as kept."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta

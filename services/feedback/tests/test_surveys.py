@@ -33,6 +33,8 @@ NEW_ID = UUID(int=1)
 def test_when_an_anonymous_answer_came_tells_the_day_in_utc_only() -> None:
     late = datetime(2026, 1, 16, 23, 30, 5, 7, tzinfo=timezone(-2 * HOUR))
     assert surveys.day_of(late) == datetime(2026, 1, 17, tzinfo=UTC)
+
+
 SCORES = st.integers(0, 10)
 
 
