@@ -51,14 +51,14 @@ def test_a_case_goes_on_where_holidays_leave_no_open_hour() -> None:
 
 
 def test_escalations_go_by_what_the_limit_is_counted_in() -> None:
-    later = (Escalation(HOUR, "lead"),)
+    later = (Escalation(8 * HOUR, "lead"),)
     [lap] = laps(Rule(Clock.RESOLVE, Span(Counted.OPEN, HOUR), OFFICE, escalate=later), OPENED)
     monday = datetime(2026, 1, 19, tzinfo=UTC)
     assert lap.due_at == monday + 9.5 * HOUR
-    assert lap.escalations == ((monday + 10.5 * HOUR, "lead"),)
+    assert lap.escalations == ((monday + DAY + 9.5 * HOUR, "lead"),)
     wall = Rule(Clock.RESOLVE, Span(Counted.WALL, HOUR), OFFICE, escalate=later)
     [lap] = laps(wall, OPENED)
-    assert lap.escalations == ((FRIDAY + 2 * HOUR, "lead"),)
+    assert lap.escalations == ((FRIDAY + 9 * HOUR, "lead"),)
 
 
 def test_a_warning_before_the_end_of_a_business_day_is_by_the_wall() -> None:
