@@ -46,12 +46,12 @@ class Replies:
                 fields=Fields(channel="mail"),
             )
             metrics.CASES.labels(State.RECEIVED).inc()
-            await store.add(tx, case_id, one)
+            await store.keep(tx, one.workspace, case_id, _message(one), opens=True)
             return "opened"
         case_id, state, messages = known
         if messages >= MOST_MESSAGES:
             return "too_many"
-        await store.add(tx, case_id, one)
+        await store.keep(tx, one.workspace, case_id, _message(one))
         if state is State.WAITING_CUSTOMER:
             # This is what was waited for.
             await self._cases.move(
@@ -64,3 +64,7 @@ class Replies:
                 now=clock.now(),
             )
         return "continued"
+
+
+def _message(one: Reply) -> store.Message:
+    return store.Message(one.message_id, one.at, one.send_key, one.subject, one.body)
