@@ -85,6 +85,10 @@ async def test_an_answer_is_sent_into_its_thread_once(service: Service) -> None:
         f"{at}/preview", json={"template": "sorry", "language": "de"}
     )
     assert german.json()["text"] == "Pardon"
+    wants = {"language": "de-AT", "reason": "She said so."}
+    assert (await service.client.patch(f"/v1/cases/{case['id']}", json=wants)).status_code == 200
+    hers = await service.client.post(f"{at}/preview", json={"template": "sorry"})
+    assert hers.json()["text"] == "Pardon"
 
 
 @pytest.mark.parametrize(

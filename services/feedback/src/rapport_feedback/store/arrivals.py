@@ -279,7 +279,8 @@ async def threads(
 
 _THREADS = text(
     "SELECT c.case_id, c.heir_id, c.state, c.closed_at, c.email, "
-    "(SELECT a.email FROM feedback.case_arrival a WHERE a.workspace = c.workspace AND a.case_id = c.case_id) AS claimed, "
+    "(SELECT a.email FROM feedback.case_arrival a "
+    "WHERE a.workspace = c.workspace AND a.case_id = c.case_id) AS claimed, "
     "(SELECT count(*) FROM feedback.case_message m "
     "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) AS messages "
     "FROM feedback.complaint c WHERE c.workspace = :workspace AND ("
