@@ -79,7 +79,10 @@ async def test_a_limit_that_passes_is_told_once_and_shown(service: Service) -> N
     now = clock.now()
     await run(service, now)
     assert await overdue(service) == []
+    changes = "SELECT 1 FROM feedback.case_change WHERE workspace = :ws"
+    assert len(await service.rows(changes)) == 1
     await run(service, now + LATER)
+    assert len(await service.rows(changes)) == 2, "live views of what is overdue show it"
     await run(service, now + LATER)
     assert await overdue(service) == [("acknowledge", case["acknowledge_due_at"])]
     await run(service, now + MUCH_LATER)

@@ -21,6 +21,11 @@ class Message(NamedTuple):
     subject: str
     body: str
 
+    @classmethod
+    def of(cls, one: Reply) -> "Message":
+        """An answer to a mail of ours."""
+        return cls(one.message_id, one.at, one.send_key, one.subject, one.body)
+
 
 async def is_known(tx: AsyncConnection, one: Reply) -> bool:
     """Whether an answer has been taken in before."""

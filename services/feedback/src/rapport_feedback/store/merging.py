@@ -1,5 +1,6 @@
 """Duplicates: which cases may be one, and which were merged into which."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,18 +120,44 @@ async def _go_on(tx: AsyncConnection, workspace: str, case_id: UUID, heir_id: UU
     )
 
 
+async def claimed(tx: AsyncConnection, workspace: str, cases: Collection[UUID]) -> dict[UUID, str]:
+    """The addresses that cases claim to be of, or are known to be."""
+    rows = await tx.execute(
+        text(
+            "SELECT case_id, email FROM feedback.case_arrival WHERE workspace = :workspace "
+            "AND case_id = ANY(CAST(:cases AS uuid[])) AND email IS NOT NULL"
+        ),
+        {"workspace": workspace, "cases": list(cases)},
+    )
+    return {row.case_id: row.email for row in rows}
+
+
 async def compared(
-    tx: AsyncConnection, one: Complaint, since: datetime, until: datetime
+    tx: AsyncConnection, one: Complaint, claim: str | None, since: datetime, until: datetime
 ) -> list[Complaint]:
-    """Cases of the same identifiers or the same order that were opened between, newest first."""
+    """Cases of the same identifiers or the same order that were opened between, newest first; and
+    those that claim the same address: `claim` is what this one does.
+    """
     contact = one.contact
+    email = contact.email or claim
     # A union: each part is read by its own index.
     parts = [
         f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace AND {name} = "
         f":{name} AND opened_at BETWEEN :since AND :until ORDER BY number DESC LIMIT :limit"
-        for name in ("user_id", "email", "anonymous_id")
-        if getattr(contact, name)
+        for name, value in (
+            ("user_id", contact.user_id),
+            ("email", email),
+            ("anonymous_id", contact.anonymous_id),
+        )
+        if value
     ]
+    if email:
+        parts.append(
+            f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace AND case_id IN "
+            "(SELECT case_id FROM feedback.case_arrival WHERE workspace = :workspace "
+            "AND email = :email) AND opened_at BETWEEN :since AND :until "
+            "ORDER BY number DESC LIMIT :limit"
+        )
     if one.fields.order_id:
         parts.append(
             f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace "
@@ -146,7 +173,7 @@ async def compared(
         "until": until,
         "limit": MOST_COMPARED,
         "user_id": contact.user_id,
-        "email": contact.email,
+        "email": email,
         "anonymous_id": contact.anonymous_id,
         "order_id": one.fields.order_id,
     }
