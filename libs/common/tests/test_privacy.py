@@ -95,6 +95,35 @@ def test_nobody_else_is(said: str | bytes | None) -> None:
     assert not KNOWN.speaks_of(msgspec.structs.replace(ADA_GOES, workspace="v"), '{"a": "ada 1"}')
 
 
+SHORT: list[Identifier] = [("user_id", "42"), ("anonymous_id", "may"), ("loyalty_card", "A-77123")]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("I paid 42 euros. It may come tomorrow.", None),
+        ("My card is A-77123.", "My card is [erased]."),
+        ("please answer ada@example.com, too", "please answer [erased], too"),
+        ("<ada@example.com>", "<[erased]>"),
+        ("call +49 170 1234 5678 at ten", "call [erased] at ten"),
+        (f"see {PROFILE}", "see [erased]"),
+        ("https://shop.example/?mail=ada%40example.com&x=1", ""),
+        ("bob@example.com and +49 170 99999999", None),
+    ],
+)
+def test_what_people_wrote_goes_on_without_somebody(said: str, left: str | None) -> None:
+    who = subject_of(wish(*ADA, *SHORT))
+    assert KNOWN.is_mentioned(who, said) is (left is not None)
+    assert KNOWN.without(who, said) == (said if left is None else left)
+
+
+@given(st.text())
+def test_nothing_of_somebody_is_left_of_any_text(said: str) -> None:
+    who = subject_of(wish(*ADA, *SHORT))
+    for one in (said, f"{said} ada@example.com", f"{said}ada@example.com{said}"):
+        assert not KNOWN.is_mentioned(who, KNOWN.without(who, one))
+
+
 @given(st.text(), st.binary(), st.sampled_from(["email", "phone", "user_id", "own"]))
 def test_no_text_breaks_it(said: str, raw: bytes, kind: str) -> None:
     who = subject_of(wish((kind, "x@y.z")))

@@ -20,7 +20,11 @@ MOST_READ = 2 * 1024 * 1024
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"?')
 _WORD = re.compile(r"""[^\s,;&=?|<>"'()\[\]{}\\]+""")
 _EDGES = ".:!/*#-_~`"
+# A number with its country as people write it.
+_NUMBER = re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/-]{5,18}\d(?!\w|\.\d)")
 MIN_DIGITS = 6
+MIN_TELLING, LONG = 6, 16
+COVERED = "[erased]"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,43 @@ class Recogniser:
         """Whether any of the texts, JSON or not, holds an identifier or a profile id of theirs."""
         return any(self._is_in(who, _text(one)) for one in texts if one)
 
+    def is_mentioned(self, who: Subject, *texts: Text) -> bool:
+        """Whether what people wrote speaks of the person: as `speaks_of`, but a plain word or a
+        short number is what it says and nobody's id. The customer `42` is not meant by "42 euros",
+        nor is `may` by "it may come".
+        """
+        return any(self._is_said(who, _text(one)) for one in texts if one)
+
+    def _is_said(self, who: Subject, text: str) -> bool:
+        if any(one in text for one in who.profiles):
+            return True
+        return any(
+            is_telling(word) and self.is_named(who, kind, word)
+            for word in {*_words(text), *_NUMBER.findall(text)}
+            for kind in who.kinds
+        )
+
+    def without(self, who: Subject, text: str) -> str:
+        """What people wrote, with what stands for the person taken out: `COVERED` is there then.
+
+        Nothing of the text stays if that is not enough, such as where an address is in a link.
+        """
+        said = text[:MOST_READ]
+        for one in who.profiles:
+            said = said.replace(one, COVERED)
+
+        def shown(found: re.Match[str]) -> str:
+            core = found[0].strip(_EDGES)
+            meant = any(
+                is_telling(one) and self.is_named(who, kind, one)
+                for one in (found[0], core)
+                for kind in who.kinds
+            )
+            return found[0].replace(core, COVERED) if meant and core else found[0]
+
+        said = _WORD.sub(shown, _NUMBER.sub(shown, said))
+        return "" if self.is_mentioned(who, said) else said
+
     def _is_in(self, who: Subject, text: str) -> bool:
         if any(one in text for one in who.profiles):
             return True
@@ -72,6 +113,14 @@ class Recogniser:
         if self._key is None:
             return False
         return identifier_digest(self._key, who.workspace, (kind, form)).hex() in who.subjects
+
+
+def is_telling(word: str) -> bool:
+    """Whether a word among others can hardly be anything but an id: it has an @, or digits and some
+    length, or it is longer than words are.
+    """
+    has_digits = any(one.isdigit() for one in word)
+    return "@" in word or len(word) >= (MIN_TELLING if has_digits else LONG)
 
 
 def _text(given: str | bytes) -> str:
