@@ -291,7 +291,10 @@ async def test_what_others_are_refused_stays_though_it_speaks_of_the_person(
     scenario: Any, engine: AsyncEngine, forgetting: Eraser
 ) -> None:
     """A reason that names somebody is not their row: or another would be written to again."""
-    listed = {"addresses": ["ben@example.com"], "reason": f"Asked through {MAIL}, his mother."}
+    listed = {
+        "addresses": [{"address": "ben@example.com"}],
+        "reason": f"Asked through {MAIL}, his mother.",
+    }
     made = await scenario.client.post("/v1/suppressions/add", json=listed)
     assert made.status_code == 200, made.text
     await ask(forgetting, engine, wish())

@@ -23,9 +23,11 @@ _WORD = re.compile(r"""[^\s,;&=?|<>"'()\[\]{}\\]+""")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|-?[0-9][0-9.]*+|[{}\]]')
 _PARAMETER = re.compile(r"""(?<![\w.\[\]-])([\w.\[\]-]{1,64}+)=([^&\s"']{1,200}+)""")
 _PERSONS = frozenset(
-    ["userid", "uid", "user", "customerid", "customer", "clientid", "memberid", "member"]
-    + ["distinctid", "previousid", "alias", "anonymousid", "deviceid", "accountid", "contactid"]
-    + ["personid", "externalid", "profileid"]
+    {
+        *("userid", "uid", "user", "customerid", "customer", "clientid", "memberid", "member"),
+        *("distinctid", "previousid", "alias", "anonymousid", "deviceid", "accountid"),
+        *("contactid", "personid", "externalid", "profileid"),
+    }
 )
 """How fields of persons' ids are called, or end, besides the kinds of identifiers."""
 _EDGES = ".:!/*#-_~`"
@@ -164,13 +166,13 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
     """Each string or number with the string before it: of an object its name, of a list perhaps."""
     name = ""
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token in "{}]":
+        piece = match[0]
+        if piece in "{}]":
             name = ""
             continue
         if 0 < len(name) <= LONGEST_NAME:
-            yield _string(name), _string(token)
-        name = token if token.startswith('"') else ""
+            yield _string(name), _string(piece)
+        name = piece if piece.startswith('"') else ""
 
 
 def _bare(name: str) -> str:
