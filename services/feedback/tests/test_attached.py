@@ -1,6 +1,8 @@
 """What files are by their content, and which are not taken."""
 
+import random
 import zipfile
+import zlib
 from hashlib import sha256
 from io import BytesIO
 
@@ -149,3 +151,43 @@ def test_a_case_has_so_much_room() -> None:
     assert room(0, 5, 0) == ""
     assert "50 MiB" in room(attached.MOST_OF_CASE, 1, 1)
     assert "50 files" in room(0, 1, attached.MOST_FILES)
+
+
+def random_bytes(seed: int, size: int) -> bytes:
+    """As what is packed looks."""
+    return random.Random(seed).randbytes(size)
+
+
+def pdf(*objects: bytes) -> bytes:
+    return b"%PDF-1.5\n" + b"\n".join(objects) + b"\nstartxref\n9\n%%EOF\n"
+
+
+def test_what_is_packed_is_not_taken_for_words() -> None:
+    """Photos and scans are random bytes to whoever looks for a few letters in them."""
+    stream = b"1 0 obj\n<</Length 1>>\nstream\n" + random_bytes(1, 2 * 2**20) + b"/JS\nendstream"
+    assert judge("scan.pdf", pdf(stream)).refused == ""
+    for seed in range(50):
+        noise = random_bytes(seed, 700) + b"<%" + random_bytes(seed + 100, 300)
+        assert judge("a.jpg", b"\xff\xd8\xff" + noise + b"\xff\xd9").refused == ""
+    assert judge("a.jpg", b"\xff\xd8\xff" + b"<script>alert(1)</script>").refused
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"<</S/JavaScript/JS(app.alert(1))>>",
+        b"<</S /J#61vaScript /JS 3 0 R>>",
+        b"<</S/Rendition/JS(x)>>",
+        b"<</XFA [(a) 3 0 R]>>",
+    ],
+)
+def test_scripts_of_a_pdf_are_found_wherever_they_are(said: bytes) -> None:
+    packed = b"5 0 obj\n<</Type/ObjStm/N 1>>\nstream\n" + zlib.compress(said) + b"\nendstream"
+    for content in (pdf(said), pdf(packed), pdf(b"<</Type/ObjStm>>stream\nbroken", packed)):
+        assert "programs" in judge("a.pdf", content).refused
+
+
+def test_packed_objects_are_looked_at_up_to_a_bound() -> None:
+    bomb = zlib.compress(b" " * 50_000_000)
+    objects = [b"<</Type/ObjStm>>\nstream\n" + bomb + b"\nendstream"] * 20
+    assert judge("a.pdf", pdf(*objects)).refused == ""

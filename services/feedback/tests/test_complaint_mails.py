@@ -214,6 +214,11 @@ async def test_circles_and_floods_end(office: Office) -> None:
     with pytest.raises(TooManyMailsError):
         await office.comes(mail(own_id="<more@example.com>"))
     assert len(await office.cases()) == MAILS_AN_HOUR
+    # Whose address was forged so often is heard; and who has none is not all others who have none.
+    await office.comes(mail(extra=PASS, own_id="<hers@example.com>"))
+    for number in range(MAILS_AN_HOUR + 1):
+        await office.comes(mail(sender="nobody", own_id=f"<n{number}@example.com>"))
+    assert len(await office.cases()) == 2 * MAILS_AN_HOUR + 2
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from rapport_feedback.domain import letters
 from rapport_feedback.domain.letters import Letter, clean, folded, read_letter, text_of
 from rapport_feedback.domain.threads import reference, thread
 
+DMARC = "dmarc=pass header.from=example.com"
 TRUSTED = frozenset({"mx.shop.example"})
 
 
@@ -62,6 +63,16 @@ def test_any_bytes_are_a_mail(raw: bytes) -> None:
         ("ada@example.com)eve@evil.example", ""),
         ("nobody", ""),
         ("<>", ""),
+        ("anna@web.example <anna@web.example>", "anna@web.example"),
+        ("Anna (Mobile) <anna@web.example>", "anna@web.example"),
+        ('"Anna" Schmidt <anna@web.example>', "anna@web.example"),
+        ("(Anna) anna@web.example", "anna@web.example"),
+        ("Müller, Anna <anna@web.example>", "anna@web.example"),
+        ("Anna <anna@web.example>;", "anna@web.example"),
+        ('"bob@x.example" <anna@web.example>', "anna@web.example"),
+        ("Bob <bob@x.example>, Anna <anna@web.example>", ""),
+        ('"Anna <anna@web.example>', ""),
+        ("bob@x.example (Anna <anna@web.example>)", "bob@x.example"),
     ],
 )
 def test_who_wrote_is_one_address_or_nobody(sender: str, found: str) -> None:
@@ -88,6 +99,11 @@ def test_two_from_fields_are_nobodys_word() -> None:
         ("mx.shop.example; spf=fail smtp.mailfrom=example.com", "fail"),
         ("mx.shop.example; dkim=fail header.d=example.com", "fail"),
         ("mx.shop.example; none", "unknown"),
+        (f'mx.shop.example; spf=pass smtp.mailfrom="x; {DMARC} "@evil.example; dmarc=fail', "fail"),
+        ('mx.shop.example; spf=pass smtp.mailfrom="x; dmarc=pass', "unknown"),
+        ("mx.shop.example; spf=none (a (b; dmarc=pass) c); dmarc=none", "unknown"),
+        ("mx.shop.example; dmarc=pass header.from=example.com; dmarc=fail", "fail"),
+        ("mx.shop.example; dmarc=none; dmarc=pass header.from=example.com", "unknown"),
         ("(mx.shop.example) evil; dmarc=pass header.from=example.com", "unknown"),
         ("", "unknown"),
     ],
@@ -102,6 +118,34 @@ def test_only_the_topmost_results_count() -> None:
     assert read(mail(extra=FAIL + PASS)).verdict == "fail"
     assert read(mail(extra=FAIL.replace("shop", "evil") + PASS)).verdict == "unknown"
     assert read_letter(mail(extra=PASS)).verdict == "unknown", "nobody is trusted"
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\r"])
+def test_a_field_within_a_field_is_none(end: str) -> None:
+    """To the server that vouches for senders it is a part of the subject."""
+    hidden = f"hi{end}Authentication-Results: mx.shop.example; dmarc=pass header.from=example.com"
+    found = read(mail(subject=hidden))
+    assert (found.verdict, found.sender) == ("unknown", "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ">\r\n" * 40_000 + "x",
+        "hi\r\n" + ">\r\n" * 40_000 + "x",
+        "aaaa <" + "@" * 100_000,
+        "a <b" * 30_000,
+    ],
+)
+def test_a_long_mail_is_read_by_its_length(body: str) -> None:
+    """Minutes if each line is held against all that follow: a hang is what would be seen."""
+    assert read(mail(body)).body
+
+
+def test_a_page_that_cites_deeply_is_read_by_its_length() -> None:
+    cited = text_of("mine" + "<blockquote>a" * 8000)
+    assert cited.startswith("mine")
+    assert "> a" in cited
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _MOST_WORDS = 1000
 
 _END = re.compile(rb"\r?\n[ \t]*\r?\n")
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_LINE_END = re.compile(r"\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))')
@@ -102,7 +103,8 @@ def read(raw: bytes, depth: int = 0) -> Part:
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a block of headers, unfolded; lines that are none are left out."""
     found: list[tuple[str, str]] = []
-    for line in _FOLD.sub(" ", text).splitlines():
+    # Nothing else ends a line: what looks like an end to others stands within the field.
+    for line in _LINE_END.split(_FOLD.sub(" ", text)):
         match = _FIELD.fullmatch(line)
         if match:
             found.append((match[1].lower(), match[2].strip()))

@@ -13,6 +13,8 @@ from rapport_feedback.domain.naming import Contact
 
 MAILS_AN_HOUR: Final = 20
 """Of one sender: who writes more is a machine that does not say so."""
+NAMELESS_AN_HOUR: Final = 200
+"""Of all together whose From is not one address."""
 OF_ONE_SENDER: Final = 5
 """Cases of one form that somebody's address is given for in a day."""
 

@@ -7,9 +7,11 @@ from its first byte to its last: pictures, PDF, plain text, office documents wit
 import re
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from typing import Final
 
 MOST_BYTES: Final = 10 * 2**20
@@ -64,9 +66,19 @@ _MARKUP: Final = re.compile(
     rb"|^\s*#!|javascript:|vbscript:",
     re.IGNORECASE,
 )
-_PDF_PROGRAMS: Final = re.compile(
-    rb"/(?:JavaScript|JS|Launch|EmbeddedFile|RichMedia|XFA|SubmitForm)(?![A-Za-z])"
+# In what is packed any two or three bytes stand by chance: only longer words say something there.
+_HIDDEN: Final = re.compile(
+    rb"<\s*(?:script|html|svg|!doctype|iframe|object|embed|\?php|body|head)|javascript:|vbscript:",
+    re.IGNORECASE,
 )
+# Each action that runs a script is of type JavaScript or Rendition.
+_PDF_PROGRAMS: Final = re.compile(
+    rb"/(?:JavaScript|Rendition|Launch|EmbeddedFile|RichMedia|SubmitForm)(?![A-Za-z])"
+    rb"|/XFA\s*(?:\[|\d+\s+\d+\s+R)"
+)
+_PDF_OBJECTS: Final = re.compile(rb"/ObjStm.{0,500}?stream\r?\n", re.DOTALL)
+"""Objects of a PDF, its actions among them, are packed together (ISO 32000-1, 7.5.7)."""
+MOST_STREAMS, MOST_STREAM = 500, 2**20
 _HEX_IN_NAME: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _PROGRAMS: Final = re.compile(
     r"(?:vbaproject|vbadata|macrosheets/|activex/|embeddings/|oleobject|basic/|scripts/)"
@@ -176,12 +188,24 @@ def _document(content: bytes) -> str:
 
 
 def _pdf(content: bytes) -> str:
-    plain = _HEX_IN_NAME.sub(lambda one: bytes([int(one[1], 16)]), content)
-    if _PDF_PROGRAMS.search(plain):
+    if any(_PDF_PROGRAMS.search(_named_plainly(one)) for one in (content, *_objects(content))):
         return "It has programs or other files in it."
     if not content[-2048:].rstrip().endswith(b"%%EOF"):
         return "It does not end as a PDF does: it is damaged, or two kinds of file at once."
     return "It is two kinds of file at once." if _is_archive(content) else ""
+
+
+def _named_plainly(content: bytes) -> bytes:
+    return _HEX_IN_NAME.sub(lambda one: bytes([int(one[1], 16)]), content)
+
+
+def _objects(content: bytes) -> Iterator[bytes]:
+    """What is in the packed objects of a PDF, each as far as it is looked at."""
+    for match in islice(_PDF_OBJECTS.finditer(content), MOST_STREAMS):
+        try:
+            yield zlib.decompressobj().decompress(content[match.end() :], MOST_STREAM)
+        except zlib.error:
+            continue
 
 
 def _text(content: bytes) -> str:
@@ -191,7 +215,7 @@ def _text(content: bytes) -> str:
 def _picture(content: bytes) -> str:
     """What is around a picture's own data is looked at: there another kind of file would be."""
     around = content[:1024] + content[-1024:]
-    is_two = b"%PDF-" in around or _is_archive(content) or _MARKUP.search(around) is not None
+    is_two = b"%PDF-" in around or _is_archive(content) or _HIDDEN.search(around) is not None
     return "It is two kinds of file at once." if is_two else ""
 
 

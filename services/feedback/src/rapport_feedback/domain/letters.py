@@ -100,8 +100,7 @@ def read_letter(raw: bytes, trusted: Collection[str] = (), envelope: str | None 
     )
 
 
-_MAILBOX = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^"<>,;:()@]*))\s*<([^<>\s,;]+)>\s*')
-_BARE = re.compile(r"\s*([^\s<>,;:()\"]+@[^\s<>,;:()\"]+)\s*(?:\(([^()]*)\))?\s*")
+_ANGLE = re.compile(r"([^<>]*)<([^<>]*)>")
 _ADDRESS = re.compile(r"[^\s<>,;:()\"]{1,200}@[^\s<>,;:()\"]{1,200}")
 
 
@@ -113,14 +112,47 @@ def _sender(mail: Part) -> tuple[str, str]:
     fields = [value[:_MOST_FIELD] for name, value in mail.headers if name == "from"]
     if len(fields) != 1:
         return "", ""
-    if found := _MAILBOX.fullmatch(fields[0]):
-        name, address = found[1] or found[2] or "", found[3]
-    elif found := _BARE.fullmatch(fields[0]):
-        name, address = found[2] or "", found[1]
-    else:
+    parsed = split_field(fields[0])
+    if parsed is None:
         return "", ""
-    shown = Part([("name", name)], b"").shown("name")
+    plain = "".join(text for kind, text in parsed if kind == "plain").strip("; ")
+    beside, address = "", plain
+    if "<" in plain:
+        found = _ANGLE.fullmatch(plain)
+        beside, address = found.groups() if found else ("", "")
+    # A name may be the address once more; any other address makes it nobody's word.
+    if any(one.lower() != address.lower() for one in _ADDRESS.findall(beside)):
+        return "", ""
+    words = [text for kind, text in parsed if kind != "plain"] or [beside]
+    shown = Part([("name", " ".join(words))], b"").shown("name")
     return email_address(address) or "", " ".join(clean(shown, 200).split())
+
+
+def split_field(value: str) -> list[tuple[str, str]] | None:
+    """A field in its pieces (RFC 5322, 3.2): `plain`, `quoted` and `comment` texts, the latter two
+    without what delimits them. None: one does not end, so that nothing can be said of the rest.
+    """
+    found: list[tuple[str, str]] = []
+    depth, kind, text = 0, "plain", ""
+    letters = iter(value)
+    for one in letters:
+        if one == "\\" and kind != "plain":
+            text += next(letters, "")
+        elif kind == "quoted" and one == '"':
+            found.append((kind, text))
+            kind, text = "plain", ""
+        elif kind == "plain" and one in '"(':
+            found.append((kind, text))
+            kind, text, depth = ("quoted", "", 0) if one == '"' else ("comment", "", 1)
+        elif kind == "comment" and one in "()":
+            depth += 1 if one == "(" else -1
+            text += one if depth else ""
+            if depth == 0:
+                found.append((kind, text))
+                kind, text = "plain", ""
+        else:
+            text += one
+    return [*found, ("plain", text)] if kind == "plain" else None
 
 
 def _recipients(mail: Part) -> list[str]:
@@ -149,23 +181,32 @@ def verdict(mail: Part, sender: str, trusted: Collection[str]) -> Verdict:
     """What the topmost Authentication-Results says, if its server is trusted (RFC 8601, 5): those
     below may have come with the mail.
     """
-    said = mail.header("authentication-results")[:_MOST_FIELD]
-    server, *results = re.sub(r"\([^()]*\)", " ", said).split(";")
+    parsed = split_field(mail.header("authentication-results")[:_MOST_FIELD])
+    if parsed is None:
+        return "unknown"
+    # What is quoted was written by others, such as the sender of the envelope.
+    texts = {"comment": lambda _text: " ", "quoted": lambda text: _SIGNS.sub("_", text)}
+    server, *results = "".join(
+        texts[kind](text) if kind in texts else text for kind, text in parsed
+    ).split(";")
     if not sender or server.strip().partition(" ")[0].lower() not in trusted:
         return "unknown"
     domain, found = sender.rpartition("@")[2], _results(results)
     dmarc = [(value, props) for method, value, props in found if method == "dmarc"]
-    if dmarc:
-        value, props = dmarc[0]
-        if value == "pass" and props.get("header.from", domain) == domain:
-            return "pass"
-        if value == "fail":
-            return "fail"
+    if any(value == "fail" for value, _props in dmarc):
+        return "fail"
+    if dmarc and all(
+        value == "pass" and props.get("header.from", domain) == domain for value, props in dmarc
+    ):
+        return "pass"
     for method, value, props in found:
         if value == "pass" and any(_is_aligned(domain, one) for one in _domains(method, props)):
             return "pass"
     failed = {method for method, value, _ in found if value in {"fail", "softfail"}}
     return "fail" if failed & {"spf", "dkim"} else "unknown"
+
+
+_SIGNS = re.compile(r"[\s;=()\"\\]")
 
 
 def _results(results: Sequence[str]) -> list[tuple[str, str, dict[str, str]]]:
@@ -216,6 +257,7 @@ def _text(parts: Sequence[Part]) -> str:
     return ""
 
 
+MOST_CITED, MOST_LINE = 200, 500
 _BLOCKS = "p,div,br,li,tr,h1,h2,h3,h4,h5,h6,blockquote,table,pre"
 
 
@@ -224,7 +266,11 @@ def text_of(html: str) -> str:
     page = LexborHTMLParser(html)
     for one in page.css("script,style,head,title,noscript,template,svg,iframe,object"):
         one.decompose()
-    for one in page.css("blockquote,.gmail_quote"):
+    # The outermost ones: what is cited in them goes with them.
+    for _ in range(MOST_CITED):
+        one = page.css_first("blockquote,.gmail_quote")
+        if one is None:
+            break
         lines = one.text(separator="\n").splitlines()
         cited = "\n".join(f"> {line.strip()}" for line in lines if line.strip())
         one.replace_with(f"\n{cited}\n")
@@ -237,7 +283,8 @@ def text_of(html: str) -> str:
 
 _INTRODUCES = re.compile(
     r"^(?:on .{4,200} wrote|am .{4,200} schrieb.{0,100}|le .{4,200} a écrit|el .{4,200} escribió"
-    r"|il .{4,200} ha scritto|在.{2,200}写道|.{4,120}<[^<>]+@[^<>]+> (?:wrote|schrieb))"
+    r"|il .{4,200} ha scritto|在.{2,200}写道"
+    r"|[^<>]{4,120}<[^<>@\s]{1,64}@[^<>@\s]{1,255}> (?:wrote|schrieb))"
     r"\s*[:\uff1a]\s*$",
     re.IGNORECASE,
 )
@@ -254,13 +301,14 @@ def folded(text: str) -> tuple[str, str]:
     """
     lines = text.splitlines()
     start = len(lines)
+    own = (at for at, one in enumerate(lines) if one.strip() and not one.startswith(">"))
+    last = max(own, default=-1)
     for at, line in enumerate(lines):
-        if _DIVIDES.match(line) or _INTRODUCES.match(line.strip()):
-            start = at
-            break
-        if line.startswith(">") and all(
-            not one.strip() or one.startswith(">") for one in lines[at:]
-        ):
+        # What introduces is short; a long line is looked at no further.
+        introduces = len(line) <= MOST_LINE and (
+            _DIVIDES.match(line) or _INTRODUCES.match(line.strip())
+        )
+        if introduces or (at > last and line.startswith(">")):
             start = at
             break
     body = "\n".join(lines[:start]).strip()

@@ -10,7 +10,15 @@ from rapport_common import clock
 from rapport_common.mail.putting_off import TooManyMailsError
 from rapport_feedback import metrics
 from rapport_feedback.domain import cases as rules
-from rapport_feedback.domain.arrivals import MAILS_AN_HOUR, Arrival, Course, Thread, Writer, course
+from rapport_feedback.domain.arrivals import (
+    MAILS_AN_HOUR,
+    NAMELESS_AN_HOUR,
+    Arrival,
+    Course,
+    Thread,
+    Writer,
+    course,
+)
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.letters import Letter, read_letter
 from rapport_feedback.domain.replies import MOST_MESSAGES
@@ -78,8 +86,9 @@ class Mails:
         workspace = address.workspace
         if await store.is_kept(tx, workspace, letter.mark):
             return "again"
-        of_sender = await store.mails_since(tx, workspace, letter.sender, now - HOUR)
-        if of_sender >= MAILS_AN_HOUR:
+        proved = letter.verdict == "pass"
+        of_sender = await store.mails_since(tx, workspace, letter.sender, now - HOUR, proved=proved)
+        if of_sender >= (MAILS_AN_HOUR if letter.sender else NAMELESS_AN_HOUR):
             return "flood"
         threads = await self._threads(tx, workspace, word, letter)
         since = now - self._arriving.cases.levels.reopen

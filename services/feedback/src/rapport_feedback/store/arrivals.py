@@ -338,14 +338,18 @@ async def is_kept(tx: AsyncConnection, workspace: str, mark: str) -> bool:
     return found is not None
 
 
-async def mails_since(tx: AsyncConnection, workspace: str, sender: str, since: datetime) -> int:
-    """How many mails of a sender were kept since then."""
+async def mails_since(
+    tx: AsyncConnection, workspace: str, sender: str, since: datetime, *, proved: bool
+) -> int:
+    """How many mails of a sender were kept since then: of those that are proved to be from there,
+    or of the others, so that who forges an address does not use up what its owner may send.
+    """
     found = await tx.scalar(
         text(
             "SELECT count(*) FROM feedback.case_mail WHERE workspace = :workspace "
-            "AND sender = :sender AND at >= :since"
+            "AND sender = :sender AND at >= :since AND (verdict = 'pass') = :proved"
         ),
-        {"workspace": workspace, "sender": sender, "since": since},
+        {"workspace": workspace, "sender": sender, "since": since, "proved": proved},
     )
     return int(found or 0)
 
