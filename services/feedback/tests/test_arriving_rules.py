@@ -46,10 +46,11 @@ def test_a_claim_is_nobody(writer: Writer, contact: Contact) -> None:
 
 
 def test_the_same_words_of_a_day_are_the_same() -> None:
-    said = ("form", "a@b", "Late", "Very")
-    assert digest(*said, NOW) == digest(*said, NOW + timedelta(hours=1))
-    assert digest(*said, NOW) != digest(*said, NOW + timedelta(days=1))
-    assert digest("form", "a", "bc", "d", NOW) != digest("form", "ab", "c", "d", NOW)
+    said = ("a@b", "+491", "Late", "Very")
+    assert digest("form", NOW, *said) == digest("form", NOW + timedelta(hours=1), *said)
+    assert digest("form", NOW, *said) != digest("form", NOW + timedelta(days=1), *said)
+    assert digest("form", NOW, "a", "bc", "d") != digest("form", NOW, "ab", "c", "d")
+    assert digest("form", NOW, *said) != digest("form", NOW, *said, files=[b"photo"])
 
 
 @pytest.mark.parametrize("signed", [True, False])

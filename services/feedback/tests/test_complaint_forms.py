@@ -83,6 +83,27 @@ async def test_a_button_pressed_twice_is_one_case(service: Service, form: dict[s
     for _ in range(2):
         assert "Its number is 1" in (await post(service, form)).text
     assert "Its number is 2" in (await post(service, form, body="Another")).text
+    # Others, and other things, with the same words.
+    for number, fields in enumerate(
+        ({"email": "", "phone": "+49301"}, {"email": "", "phone": "+49302"}, {"order": "A-2"}), 3
+    ):
+        assert f"Its number is {number}" in (await post(service, form, **fields)).text
+
+
+async def test_the_same_again_after_closing_opens_the_case_again(
+    service: Service, form: dict[str, Any]
+) -> None:
+    await post(service, form)
+    [case] = await cases(service)
+    for state in ("acknowledged", "assessed", "investigating", "response_offered", "closed"):
+        await service.client.post(f"/v1/cases/{case['id']}/state", json={"state": state})
+    assert "Its number is 1" in (await post(service, form)).text
+    assert [one["state"] for one in await cases(service)] == ["reopened"]
+    await service.change(
+        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() - interval '91 days' "
+        "WHERE workspace = :ws"
+    )
+    assert "Its number is 2" in (await post(service, form)).text
 
 
 async def test_programs_that_fill_in_all_fields_make_none(

@@ -23,6 +23,7 @@ from rapport_feedback.domain.answers import (
 from rapport_feedback.domain.cases import Case, Complaint, State
 from rapport_feedback.domain.connectors import (
     LIBRARY,
+    MOST_ID,
     UnmappedError,
     is_signed,
     secret_of,
@@ -251,3 +252,14 @@ def test_the_interval_holds_the_ratio(before: list[int], after: list[int]) -> No
     assert found.high is not None
     assert 0 < found.low < found.ratio < found.high
     assert Effect(found.before, found.after).says == "too_early"
+
+
+def test_long_ids_are_told_apart() -> None:
+    """Such as tokens, which begin alike."""
+    mapping = {"id": ["/id"], "body": ["/t"]}
+    one, other = (told(mapping, {"id": "x" * 200 + last, "t": "a"}) for last in "12")
+    assert one.id != other.id
+    assert len(one.id) <= MOST_ID
+    more = told(mapping, {"id": "x" * 200 + "1", "t": "b"})
+    assert more.id == one.id
+    assert more.message_id != one.message_id, "what names no message is told by its words"

@@ -1,6 +1,6 @@
 """How a case came in, whose word on its writer counts, and what a mail may do to a case."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -59,10 +59,13 @@ class Arrival:
     at: datetime
 
 
-def digest(place: str, email: str, subject: str, body: str, at: datetime) -> bytes:
-    """The same for the same words of the same sender at one place on one day (UTC)."""
-    said = "\0".join((place, at.date().isoformat(), email, subject, body))
-    return sha256(said.encode("utf-8", "replace")).digest()
+def digest(place: str, at: datetime, *said: str, files: Iterable[bytes] = ()) -> bytes:
+    """The same for all the same that was said at one place on one day (UTC), files and all."""
+    texts = "\0".join((place, at.date().isoformat(), *said))
+    found = sha256(texts.encode("utf-8", "replace"))
+    for one in files:
+        found.update(b"\0" + sha256(one).digest())
+    return found.digest()
 
 
 @dataclass(frozen=True, slots=True)

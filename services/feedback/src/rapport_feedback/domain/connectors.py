@@ -4,6 +4,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from rapport_common.events.contact import email_address, phone_number
@@ -95,18 +96,28 @@ def told(mapping: Mapping[str, Sequence[str]], post: object) -> Told:
     subject = " ".join(clean(said["subject"] or body, MOST_SUBJECT).split())
     name = " ".join(clean(said["name"], MOST_ID).split())
     phone = said["phone"][:MOST_WORD]
-    own_id = _word(said["id"], MOST_ID)
+    own_id = _id(said["id"])
+    # What names no message is known again by its words.
+    words = sha256(f"{own_id}\0{subject}\0{body}".encode("utf-8", "replace")).hexdigest()
     return Told(
         id=own_id,
-        message_id=_word(said["message_id"], MOST_ID) or own_id,
+        message_id=_id(said["message_id"]) or words,
         subject=subject[:MOST_SUBJECT] or NO_SUBJECT,
         body=body,
         email=email_address(said["email"]) if said["email"] else None,
         phone=(phone_number(phone) or _word(phone, MOST_WORD) or None) if phone else None,
         name=name or None,
-        user_id=_word(said["user_id"], MOST_ID) or None,
+        # What a longer one begins with may be somebody else.
+        user_id=_word(said["user_id"], MOST_ID) if 0 < len(said["user_id"]) <= MOST_ID else None,
         **{one: _word(said[one], MOST_WORD) for one in ("order_id", "product", "category")},
     )
+
+
+def _id(text: str) -> str:
+    """An id of others as it is kept: a long one by its hash, as what it begins with is no id."""
+    if len(text) <= MOST_ID:
+        return _word(text, MOST_ID)
+    return sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _word(text: str, most: int) -> str:

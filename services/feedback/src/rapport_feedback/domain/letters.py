@@ -82,7 +82,7 @@ def read_letter(raw: bytes, trusted: Collection[str] = (), envelope: str | None 
     threads = " ".join((mail.header("references"), mail.header("in-reply-to")))
     automatic = why_automatic(parts, subject)
     return Letter(
-        mark=sha256(own_id.encode() if own_id else raw).hexdigest(),
+        mark=_mark(raw, mail, own_id, sender),
         own_id=own_id,
         sender=sender,
         name=name,
@@ -98,6 +98,20 @@ def read_letter(raw: bytes, trusted: Collection[str] = (), envelope: str | None 
         to=tuple(_recipients(mail)),
         files=tuple(_files(parts)),
     )
+
+
+_OWN_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
+
+
+def _mark(raw: bytes, mail: Part, own_id: str, sender: str) -> str:
+    """The same for the same mail, whatever servers have put on it on its way.
+
+    By its id, of whom and what it says: an id is chosen by who sends, and others know it.
+    """
+    if not _OWN_ID.fullmatch(own_id):
+        return sha256(raw).hexdigest()
+    said = sha256(mail.body.replace(b"\r\n", b"\n").strip()).hexdigest()
+    return sha256(f"{own_id}\0{sender}\0{said}".encode("utf-8", "replace")).hexdigest()
 
 
 _ANGLE = re.compile(r"([^<>]*)<([^<>]*)>")

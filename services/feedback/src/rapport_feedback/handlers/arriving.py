@@ -75,17 +75,22 @@ class Arriving:
     async def by_form(
         self, tx: AsyncConnection, workspace: str, form_id: UUID, arrival: Arrival, words: Words
     ) -> Complaint:
-        """The case of a form; the same words of the same sender on the same day are one.
+        """The case of a form; all the same on the same day is one complaint: people press buttons
+        twice. Once its case is closed they mean that it should not be: it is reopened, or there is
+        another one.
 
         NotFoundError for a form that is not open, TooManyError beyond what it takes,
         RefusedFileError for a file.
         """
         form = await open_form(tx, workspace, form_id, lock=True)
-        email = arrival.writer.email or ""
-        mark = digest(arrival.place, email, words.subject, words.body, arrival.at)
+        email, mark = arrival.writer.email or "", _mark(arrival, words)
         known = await store.same_words(tx, workspace, mark)
         if known is not None:
-            return await self.cases.get(tx, workspace, known)
+            complaint = await self.cases.get(tx, workspace, known)
+            going_on = await self.cases.again(tx, complaint, arrival.at)
+            if going_on is not None:
+                return going_on
+            mark = None
         place = (workspace, arrival.place)
         if await store.arrivals_since(tx, *place, arrival.at - HOUR) >= form.per_hour:
             raise TooManyError(FULL)
@@ -129,6 +134,13 @@ class Arriving:
         made = await self.cases.get(tx, workspace, case_id)
         await self.publisher.tell(tx, own_events.case_verified(made, now))
         return made
+
+
+def _mark(arrival: Arrival, words: Words) -> bytes | None:
+    who, about = arrival.writer, words.fields
+    said = (who.email or "", who.phone or "", who.name or "", about.order_id, about.product)
+    files = [one.content for one in words.files]
+    return digest(arrival.place, arrival.at, *said, words.subject, words.body, files=files)
 
 
 async def open_form(

@@ -149,6 +149,21 @@ class Cases:
         )
         return await self._open(tx, complaint, CUSTOMER, now, invitation.invitation_id), True
 
+    async def again(
+        self, tx: AsyncConnection, complaint: Complaint, now: datetime
+    ) -> Complaint | None:
+        """The case of a complaint that was sent once more, open again if it was closed; None: that
+        is too late for it.
+        """
+        goal = await self._load(
+            tx, complaint.workspace, complaint.heir_id or complaint.case_id, lock=True
+        )
+        if goal.case.state is not State.CLOSED:
+            return goal
+        if State.REOPENED not in rules.allowed_from(goal.case, self.levels.reopen, now):
+            return None
+        return await self._step(tx, goal, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now)
+
     async def get(self, tx: AsyncConnection, workspace: str, case_id: UUID) -> Complaint:
         """A case; NotFoundError when the workspace has none with this id."""
         return await self._load(tx, workspace, case_id)

@@ -179,7 +179,7 @@ async def add_arrival(
     )
 
 
-async def same_words(tx: AsyncConnection, workspace: str, digest: bytes) -> UUID | None:
+async def same_words(tx: AsyncConnection, workspace: str, digest: bytes | None) -> UUID | None:
     """The case that the same words have made before."""
     found = await tx.scalar(
         text(
