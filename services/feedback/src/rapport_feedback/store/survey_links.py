@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.surveys import COUNTED, OPEN_LINK
 
 PERSON = """coalesce((SELECT 'profile:' || min(i.profile_id) FROM feedback.identity i
