@@ -67,8 +67,8 @@ def answers(secret: str, lot: str, first: int, count: int) -> Requests:
 
 def _answer(token: str, number: int) -> tuple[str, bytes]:
     score = SCORES[number % len(SCORES)]
-    body = f"_page=all&score={score}&ease={1 + number % 7}&what=price&what=else&what.other=Tea"
-    words = f"&comment={WORDS}+{number}" if number % 3 == 0 else "&comment="
+    body = f"_page=all&score={score}&ease={1 + number % 7}&what=price"
+    words = f"&what=else&what.other=Tea&comment={WORDS}+{number}" if number % 3 == 0 else ""
     form = "application/x-www-form-urlencoded"
     sent = request("POST", f"/s/{token}", (body + words).encode(), Content_Type=form)
     return "answer", sent

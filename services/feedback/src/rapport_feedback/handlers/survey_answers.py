@@ -137,11 +137,9 @@ class SurveyAnswers:
 
         PageError when it won't do.
         """
-        invitation = await self.opened(tx, invitation_id, now)
+        invitation = await self.opened(tx, invitation_id, now, lock=True)
         answer_id = self._answer_id(invitation, posted.key)
-        if answer_id is None:
-            invitation = await self.opened(tx, invitation_id, now, lock=True)
-        else:
+        if answer_id is not None:
             # What comes without a key of this survey is begun here, and goes on with this one.
             key = links.sign(self._key, answer_id, _going_on(invitation))
             posted = replace(posted, key=key)
@@ -197,7 +195,9 @@ class SurveyAnswers:
             return after
         quotas = [one for one in form.quotas if _is_in(form, one, after.answers)]
         if after.state is State.COMPLETE:
-            is_one_too_many = not await survey_quotas.take(tx, invitation, quotas)
+            is_one_too_many = not await survey_quotas.take(
+                tx, invitation, quotas, after.response_id
+            )
         else:
             passed = {one for page in form.pages if page.id in after.done for one in _ids(page)}
             known = [one for one in quotas if _asks(form, one) <= passed]

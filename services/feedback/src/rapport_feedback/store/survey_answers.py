@@ -167,7 +167,8 @@ async def save_response(
         },
     )
     if comment or words or response.revision > 1:
-        await texts.note(tx, invited.workspace, "answer", response.response_id)
+        is_new = response.revision == 1
+        await texts.note(tx, invited.workspace, "answer", response.response_id, is_new=is_new)
 
 
 async def responses(
