@@ -32,6 +32,9 @@ from rapport_feedback.store import surveys as survey_store
 NEVER = timedelta(days=-1)
 """What is finished and nobody's stands."""
 
+MOST_FORMS = 200
+"""So many are remembered as they were read; those that were read first go."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
@@ -88,6 +91,8 @@ class SurveyAnswers:
         self._following_up = following_up
         self._key = link_key
         self._grace = grace
+        # A version is never changed, and who answers sees none before it is committed.
+        self._forms: dict[tuple[str, UUID, int], Form] = {}
 
     def invited(self, token: str) -> UUID:
         """The invitation a link names; NotFoundError unless we made it. Needs no database."""
@@ -210,9 +215,15 @@ class SurveyAnswers:
         self, tx: AsyncConnection, invitation: Invitation, version: int
     ) -> tuple[int, Form]:
         """A version of the form; the newest for one that never was."""
+        workspace, survey_id = invitation.workspace, invitation.survey_id
         for one in (version, invitation.version):
-            form = await survey_store.form(tx, invitation.workspace, invitation.survey_id, one)
+            form = self._forms.get((workspace, survey_id, one))
+            if form is None:
+                form = await survey_store.form(tx, workspace, survey_id, one)
             if form is not None:
+                self._forms[workspace, survey_id, one] = form
+                if len(self._forms) > MOST_FORMS:
+                    del self._forms[next(iter(self._forms))]
                 return one, form
         raise _no_page()
 
