@@ -55,7 +55,7 @@ SELECT $1, 'user_id', $2 || '-' || n, 'p-' || $2 || '-' || n FROM generate_serie
 """
 # `$3` names this lot; its first clocks run out from `$5` on, `$6` seconds apart; none with null.
 _CASES = """
-WITH t AS (SELECT * FROM feedback.complaint WHERE workspace = $1 AND case_id = $2),
+WITH t AS (SELECT * FROM feedback.complaint WHERE workspace = $1 AND case_id = $2)
 INSERT INTO feedback.complaint (workspace, case_id, number, state, step, subject, body, user_id,
   opened_at, acknowledge_due_at, due_at, deadline_at, version, severity, category, product,
   order_id, tier, team, owner, channel, language, queue)
