@@ -1,4 +1,4 @@
-"""What is sent to feedback: pages that are answered, cases that are opened, replied to and moved."""
+"""What is sent to feedback: pages that are answered, cases opened, replied to and moved on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import rapport_keys
 from tests.bench.feedback_store import made_id
 from tests.bench.paced import request
 
+import rapport_keys
 from rapport_feedback.domain import links
 
 if TYPE_CHECKING:

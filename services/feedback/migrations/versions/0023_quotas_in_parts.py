@@ -1,4 +1,4 @@
-"""Quotas that are far from their limits are counted in parts.
+"""Quotas that are far from their limits are counted in parts; answers are found by their time.
 
 Revision: 0023, follows 0020.
 """
@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 SCHEMA = "feedback"
+INDEX = op.f("ix_response_workspace_survey_id_answered_at")
 ID = postgresql.UUID(as_uuid=True)
 
 
@@ -37,7 +38,10 @@ def upgrade() -> None:
         schema=SCHEMA,
         postgresql_with={"fillfactor": "50"},
     )
+    columns = ["workspace", "survey_id", "answered_at"]
+    op.create_index(INDEX, "response", columns, schema=SCHEMA)
 
 
 def downgrade() -> None:
+    op.drop_index(INDEX, "response", schema=SCHEMA)
     op.drop_table("survey_quota_part", schema=SCHEMA)

@@ -63,6 +63,8 @@ _IN_PARTS = text(
     "INSERT INTO feedback.survey_quota_part (workspace, survey_id, wave, quota, part, taken) "
     "SELECT :workspace, :survey_id, w.wave, w.quota, n, 0 "
     f"FROM ({_WANTED}) w, generate_series(0, {PARTS - 1}) n WHERE w.most > :far "
+    "AND NOT EXISTS (SELECT FROM feedback.survey_quota_part p WHERE p.workspace = :workspace "
+    "AND p.survey_id = :survey_id AND p.wave = w.wave AND p.quota = w.quota) "
     "ORDER BY w.wave, w.quota, n ON CONFLICT DO NOTHING"
 )
 _OF_THESE = (
@@ -94,7 +96,12 @@ async def are_full(tx: AsyncConnection, invited: Invitation, quotas: Sequence[Qu
 
 
 async def take(
-    tx: AsyncConnection, invited: Invitation, quotas: Sequence[Quota], answer: UUID
+    tx: AsyncConnection,
+    invited: Invitation,
+    quotas: Sequence[Quota],
+    answer: UUID,
+    *,
+    far: int = FAR,
 ) -> bool:
     """Count an answer in all of these, or in none and False when one of them is full.
 
@@ -108,7 +115,7 @@ async def take(
         "waves": [_wave(one, invited) for one in quotas],
         "quotas": [one.id for one in quotas],
     }
-    limits = {**these, "limits": [one.limit for one in quotas], "far": FAR}
+    limits = {**these, "limits": [one.limit for one in quotas], "far": far}
     counted = await tx.execute(_TAKE_FAR, {**limits, "part": answer.int % PARTS})
     return counted.rowcount > 0 or await _take_near(tx, invited, quotas, these, limits)
 
@@ -128,8 +135,7 @@ async def _take_near(
     if any(taken[_wave(one, invited), one.id] >= one.limit for one in quotas):
         return False
     await tx.execute(_TAKE, these)
-    if any(one.limit > FAR for one in quotas):
-        await tx.execute(_IN_PARTS, limits)
+    await tx.execute(_IN_PARTS, limits)
     return True
 
 

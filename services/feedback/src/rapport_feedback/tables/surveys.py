@@ -138,6 +138,8 @@ Table(
     Column("released", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
     Index(None, "workspace", "survey_id", "response_id"),
+    # What a score of some days is made of.
+    Index(None, "workspace", "survey_id", "answered_at"),
     Index(
         "ix_response_held", "workspace", "survey_id", "wave", postgresql_where=text("NOT released")
     ),
