@@ -32,6 +32,9 @@ from rapport_local.ports import HOST
 from rapport_local.ui import MIB
 
 ANSWERS, CLOCKS = 500_000, 100_000
+SPLIT, WORKER = ("feedback",), "feedback-worker"
+"""It serves in one process and works in another, as where many answer at once."""
+
 CLOCKS_EACH = 2
 """A case has two, as the policy that is there has it."""
 
@@ -90,7 +93,7 @@ def measure(answers: int | None = None, clocks: int | None = None) -> list[Row]:
     """Return the rows; the store of so many answers is kept for the next run."""
     many, wound = answers or ANSWERS, clocks or CLOCKS
     kept = repository() / ".bench" / f"feedback-{many}-{wound}"
-    with running(("feedback",), kept=kept) as started:
+    with running(("feedback",), split=SPLIT, kept=kept) as started:
         bench = _made(started, many, wound)
         return [row for name, part in PARTS.items() for row in _tried(name, part, bench)]
 
@@ -264,24 +267,29 @@ def _ran_out(bench: Bench, name: str, *, dies: bool) -> overdue.Overdue:
         if dies:
             middle = due + timedelta(seconds=DUE_SECONDS / 2)
             time.sleep(max(0.0, (middle - datetime.now(UTC)).total_seconds()))
-            killed = bench.place.stack.kill("feedback")
-            bench.place.stack.wait_component("feedback", not_pid=killed)
+            killed = bench.place.stack.kill(WORKER)
+            bench.place.stack.wait_component(WORKER, not_pid=killed)
         return watching.result()
 
 
 def _memory(bench: Bench) -> list[Row]:
-    """Of the service, and apart of the process that reads texts."""
-    service = psutil.Process(bench.place.stack.pid("feedback"))
-    reader = [
-        one for one in service.children(recursive=True) if "understanding" in str(one.cmdline())
-    ]
-    others = [one for one in service.children(recursive=True) if one not in reader]
-    own = service.memory_info().rss + sum(one.memory_info().rss for one in others)
-    rows = [Row("memory of feedback", own / MIB, "MiB", "300")]
-    if reader:
-        size = sum(one.memory_info().rss for one in reader) / MIB
+    """Of each process, and apart of the one that reads texts."""
+    rows, readers = [], list[psutil.Process]()
+    for name in ("feedback", WORKER):
+        family = _family(bench.place.stack.pid(name))
+        found = [one for one in family if "understanding" in str(one.cmdline())]
+        readers += found
+        own = sum(one.memory_info().rss for one in family if one not in found)
+        rows.append(Row(f"memory of {name}", own / MIB, "MiB", "300"))
+    if readers:
+        size = sum(one.memory_info().rss for one in readers) / MIB
         rows.append(Row("memory of the reader of texts", size, "MiB", note="a process of its own"))
     return rows
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True)]
 
 
 def _ledger(bench: Bench) -> list[Row]:

@@ -59,8 +59,8 @@ async def test_answers_are_counted_up_to_the_limits_and_no_further(
     """As by one who counts them in a list; some answers are taken back (their transactions end)."""
     chance, who = random.Random(seed), await invited(service)
     quotas = [
-        Quota(id=name, limit=chance.randint(1, 14), per=per)
-        for name, per in (("a", "survey"), ("b", "wave"))
+        Quota(id="a", limit=chance.randint(1, 14)),
+        Quota(id="b", limit=chance.randint(1, 14), per="wave"),
     ]
     model = {"a": 0, "b": 0}
     for _ in range(40):
@@ -109,7 +109,7 @@ async def test_near_the_limit_they_wait_for_whoever_is_in_a_part(service: Servic
 
         waiting = asyncio.create_task(last())
         async with service.engine.begin() as tx:
-            while not await tx.scalar(
+            while not waiting.done() and not await tx.scalar(
                 text(
                     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
                     "AND query LIKE '%survey_quota_part%')"

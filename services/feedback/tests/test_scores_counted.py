@@ -51,17 +51,14 @@ def latest(
     return list(found.values())
 
 
-@pytest.mark.parametrize("seed", range(5))
-async def test_each_person_counts_once_with_what_they_said_last(
-    service: Service, seed: int
-) -> None:
-    chance, survey = random.Random(seed), UUID(await service.survey())
+def drawn(chance: random.Random) -> tuple[set[tuple[str, str]], list[Answer]]:
+    """(name, profile) of who is who, and answers: several names of one person, and names that two
+    profiles have for a while.
+    """
     names = [f"n{number}" for number in range(8)]
-    # Several names of one person, and names that two profiles have for a while.
     named = {
         (name, f"p{chance.randrange(4)}") for name in names for _ in range(chance.randrange(3))
     }
-    owner = {name: min(p for n, p in named if n == name) for name, _ in named}
     answers = [
         Answer(
             id=uuid4(),
@@ -76,34 +73,42 @@ async def test_each_person_counts_once_with_what_they_said_last(
         for wave in (1, 2, 3)
         if chance.random() < 0.7
     ]
+    return named, answers
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_each_person_counts_once_with_what_they_said_last(
+    service: Service, seed: int
+) -> None:
+    survey = UUID(await service.survey())
+    named, answers = drawn(random.Random(seed))
+    owner = {name: min(p for n, p in named if n == name) for name, _ in named}
     since, until = BEGAN + timedelta(days=1), BEGAN + timedelta(days=3)
+    all_time = Asked(service.workspace, survey, by="product")
+    of_days = Asked(service.workspace, survey, since=since, until=until)
+    of_wave = Asked(service.workspace, survey, wave=2)
     async with service.engine.begin() as tx:
         for name, profile in sorted(named):
-            given = {"ws": service.workspace, "value": name, "profile": profile}
-            await tx.execute(_IDENTITY, given)
+            await tx.execute(
+                _IDENTITY, {"ws": service.workspace, "value": name, "profile": profile}
+            )
         for one in answers:
-            given = {"ws": service.workspace, "survey": survey, **one._asdict()}
-            await tx.execute(_ANSWER, given)
-        all_time = Asked(service.workspace, survey, by="product")
-        of_days = Asked(service.workspace, survey, since=since, until=until)
-        of_wave = Asked(service.workspace, survey, wave=2)
+            await tx.execute(_ANSWER, {"ws": service.workspace, "survey": survey, **one._asdict()})
         told = [await survey_scores.score_counts(tx, one) for one in (all_time, of_days, of_wave)]
         waves = await survey_scores.counts_of_waves(tx, service.workspace, survey, 2)
-    chosen: list[Callable[[Answer], bool]] = [
-        lambda _: True,
-        lambda one: since < one.at <= until,
-        lambda one: one.wave == 2,
-    ]
-    for got, which in zip(told, chosen, strict=True):
-        wanted = latest(answers, owner, which)
-        assert sum(sum(part.values()) for part in got.values()) == len(wanted)
-        for one in wanted:
-            part = one.product if got is told[0] else ""
-            assert one.score is not None
-            got[part][one.score] -= 1
-        assert not any(many for part in got.values() for many in part.values())
-    for wave in (2, 3):
-        wanted = latest(answers, owner, lambda one, wave=wave: one.wave == wave)  # type: ignore[misc]
-        scores = [one.score for one in wanted]
-        assert waves.get(wave, {}) == {one: scores.count(one) for one in set(scores)}
-    assert 1 not in waves
+    assert told[0] == counts(latest(answers, owner, lambda _: True), by_product=True)
+    assert told[1] == counts(latest(answers, owner, lambda one: since < one.at <= until))
+    second = counts(latest(answers, owner, lambda one: one.wave == 2))
+    third = counts(latest(answers, owner, lambda one: one.wave == 3))
+    assert told[2] == second
+    assert waves == {wave: found[""] for wave, found in ((2, second), (3, third)) if found}
+
+
+def counts(answers: list[Answer], *, by_product: bool = False) -> dict[str, dict[int, int]]:
+    """As the store tells them."""
+    found: dict[str, dict[int, int]] = {}
+    for one in answers:
+        assert one.score is not None
+        part = found.setdefault(one.product if by_product else "", {})
+        part[one.score] = part.get(one.score, 0) + 1
+    return found

@@ -96,7 +96,7 @@ def create_engine(
         hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
     if ping:
-        made.dialect.do_ping = _asked_once  # type: ignore[method-assign]
+        made.dialect.do_ping = _asked_once  # type: ignore[method-assign, assignment]
     return Engine(made.sync_engine)
 
 
