@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 from uuid import UUID
@@ -41,6 +42,7 @@ CLOCKS_EACH = 2
 ANSWER_RATE, CASE_RATE = 500, 200
 SECONDS, WARM = 10, 400
 AT_MOST = 3_000
+CALM = 0.6
 DUE_RATE, DUE_SECONDS, AHEAD_SECONDS = 50, 10, 8
 PATIENCE_SECONDS = 60.0
 SURVEY, TEMPLATE = "Bench", "The template of cases"
@@ -172,22 +174,26 @@ FLOOR: dict[str, float] = {}
 
 
 def _answers(bench: Bench) -> list[Row]:
-    lot, count = bench.lot("answer"), WARM + AT_MOST + ANSWER_RATE * SECONDS
+    lot, count = bench.lot("answer"), WARM + AT_MOST + 2 * ANSWER_RATE * SECONDS
     bench.sql(lambda sql: feedback_store.invite(sql, bench.survey, lot, count))
     sent = feedback_load.answers(bench.secret, lot, 0, count)
     _paced(bench, sent[:WARM], 0, 16)
     most, spent = _metered(bench, "answers", sent[WARM : WARM + AT_MOST], 0, 16)
     note = f"16 connections; {most.all.shown()}{most.shortcomings}"
     first = Row("answers at most", most.rate, "answers/s", "500", FLOOR.get("most"), note, (spent,))
-    even = _paced(bench, sent[WARM + AT_MOST :], ANSWER_RATE)
-    return [first, *_at_rate("answers", even, ANSWER_RATE)]
+    sent = sent[WARM + AT_MOST :]
+    rows = [first, *_calm("answers", bench, sent[ANSWER_RATE * SECONDS :], most.rate)]
+    even = _paced(bench, sent[: ANSWER_RATE * SECONDS], ANSWER_RATE)
+    return [*rows, *_at_rate("answers", even, ANSWER_RATE)]
 
 
 def _cases(bench: Bench) -> list[Row]:
-    lot, count = bench.lot("case"), CASE_RATE * SECONDS
+    lot, count, calm = bench.lot("case"), CASE_RATE * SECONDS, bench.lot("calm")
     warm = bench.lot("warm")
-    bench.sql(lambda sql: feedback_store.clone_cases(sql, bench.template, lot, count))
-    bench.sql(lambda sql: feedback_store.clone_cases(sql, bench.template, warm, WARM))
+    for name, many in ((lot, count), (calm, count), (warm, WARM)):
+        bench.sql(
+            partial(feedback_store.clone_cases, template=bench.template, lot=name, count=many)
+        )
     token = operator_token(bench.secret, workspace=WORKSPACE)
     most, spent = _metered(
         bench, "case events", feedback_load.case_events(token, warm, WARM), 0, 16
@@ -195,7 +201,9 @@ def _cases(bench: Bench) -> list[Row]:
     note = f"16 connections; {most.all.shown()}{most.shortcomings}"
     row = Row("case events at most", most.rate, "events/s", "200", note=note, spent=(spent,))
     even = _paced(bench, feedback_load.case_events(token, lot, count), CASE_RATE)
-    rows = [row, *_at_rate("case events", even, CASE_RATE)]
+    sent = feedback_load.case_events(token, calm, count)
+    rows = [row, *_calm("case events", bench, sent, most.rate)]
+    rows += _at_rate("case events", even, CASE_RATE)
     for name, took in even.latencies.items():
         rows.append(Row(f"{name} of a case, p99", took.milliseconds(0.99), "ms", "50"))
     return rows
@@ -215,6 +223,13 @@ def _both(bench: Bench) -> list[Row]:
         found = pages.result(), staff.result()
     rows = _at_rate("answers beside case events", found[0], ANSWER_RATE)
     return rows + _at_rate("case events beside answers", found[1], CASE_RATE)
+
+
+def _calm(name: str, bench: Bench, sent: feedback_load.Requests, most: float) -> list[Row]:
+    """At a rate that it can bear: beyond it how long one waits says how long the bench was."""
+    rate = max(1, int(CALM * most))
+    told = _paced(bench, sent[: rate * SECONDS], rate)
+    return _at_rate(f"{name} at {CALM:.0%} of that", told, rate)
 
 
 def _at_rate(name: str, told: Told, rate: int) -> list[Row]:

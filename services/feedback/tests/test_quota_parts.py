@@ -107,15 +107,11 @@ async def test_near_the_limit_they_wait_for_whoever_is_in_a_part(service: Servic
             async with service.engine.begin() as tx:
                 return await take(tx, who, quota, part=6)
 
+        pid = await one.scalar(text("SELECT pg_backend_pid()"))
         waiting = asyncio.create_task(last())
-        async with service.engine.begin() as tx:
-            while not waiting.done() and not await tx.scalar(
-                text(
-                    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                    "AND query LIKE '%survey_quota_part%')"
-                )
-            ):
-                await asyncio.sleep(0)
+        blocked = "SELECT FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))"
+        while not waiting.done() and not await service.rows(blocked, pid=pid):
+            await asyncio.sleep(0)
         assert not waiting.done()
         await one.commit()
         assert await waiting is False
