@@ -109,7 +109,7 @@ async def test_near_the_limit_they_wait_for_whoever_is_in_a_part(service: Servic
 
         pid = await one.scalar(text("SELECT pg_backend_pid()"))
         waiting = asyncio.create_task(last())
-        blocked = "SELECT FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))"
+        blocked = "SELECT pid FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))"
         while not waiting.done() and not await service.rows(blocked, pid=pid):
             await asyncio.sleep(0)
         assert not waiting.done()
