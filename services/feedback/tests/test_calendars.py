@@ -147,6 +147,21 @@ def test_a_day_that_was_moved_is_off_where_it_was_moved_to() -> None:
     assert found.days == {date(2026, 4, 6), date(2027, 4, 7)}
 
 
+@pytest.mark.parametrize(
+    ("told", "days"),
+    [
+        ("DURATION:P3D", 3),
+        ("DURATION:+P1W", 7),
+        ("DTEND;VALUE=DATE:20261224", 1),
+        ("DTEND;VALUE=DATE:20261226", 2),
+        ("SUMMARY:One day", 1),
+    ],
+)
+def test_how_long_a_holiday_is(told: str, days: int) -> None:
+    found = holidays_of(ical(f"DTSTART;VALUE=DATE:20261224\r\n{told}"), TODAY).days
+    assert found == {date(2026, 12, 24 + later) for later in range(days)}
+
+
 def test_a_day_that_is_far_away_is_left_out() -> None:
     """Such as the last that there is."""
     days = "DTSTART;VALUE=DATE:20261225\r\nDTEND;VALUE=DATE:20261227\r\nRDATE;VALUE=DATE:99991231"
@@ -165,6 +180,8 @@ def test_a_day_that_is_far_away_is_left_out() -> None:
         (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;BYDAY=NONE"), "can't be read"),
         (ical("DTSTART:20261341"), "is no day"),
         (ical("DTSTART:20260101\r\nDTEND:20360101"), "days, not 1 to"),
+        (ical("DTSTART:20260101\r\nDURATION:PT5H"), "lasts 'PT5H'"),
+        (ical("DTSTART:20260101\r\nDURATION:P100D"), "days, not 1 to"),
         (ical("DTSTART:20010101"), "no whole day off"),
         (ical(*["DTSTART:20260101\r\nRRULE:FREQ=YEARLY"] * 101), "more than 100"),
         (ical(*["DTSTART:20260101"] * 4001), "more than 4000 events"),

@@ -223,6 +223,7 @@ class Cases:
         note: str,
         now: datetime,
     ) -> Complaint:
+        now = await case_clocks.not_before(tx, before.workspace, before.case_id, now)
         moved = replace(before, case=rules.move(before.case, to, self.levels.reopen, now))
         wound = await self._wound(tx, moved, now)
         await store.save_case(tx, wound.complaint)
@@ -350,6 +351,7 @@ class Cases:
         now: datetime,
     ) -> Complaint:
         """Append an entry to a locked case, and keep the case as it is given."""
+        now = await case_clocks.not_before(tx, complaint.workspace, complaint.case_id, now)
         version = complaint.case.version + 1
         changed = replace(complaint, case=replace(complaint.case, version=version))
         known = await case_rules.policies(tx, complaint.workspace, self.levels)

@@ -1,14 +1,14 @@
 """Quotas that are far from their limits are counted in parts; answers are found by their time.
 
-Revision: 0023, follows 0020.
+Revision: 0022, follows 0021.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0023"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
