@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 SCHEMA = "feedback"
-INDEX = op.f("ix_response_workspace_survey_id_answered_at")
+INDEX = "ix_response_workspace_survey_id_answered_at"
 ID = postgresql.UUID(as_uuid=True)
 
 
@@ -39,9 +39,9 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "50"},
     )
     columns = ["workspace", "survey_id", "answered_at"]
-    op.create_index(INDEX, "response", columns, schema=SCHEMA)
+    op.create_index(op.f(INDEX), "response", columns, schema=SCHEMA)
 
 
 def downgrade() -> None:
-    op.drop_index(INDEX, "response", schema=SCHEMA)
+    op.drop_index(op.f(INDEX), "response", schema=SCHEMA)
     op.drop_table("survey_quota_part", schema=SCHEMA)
