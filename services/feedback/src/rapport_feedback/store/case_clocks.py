@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.cases import Clock, State
 from rapport_feedback.domain.clocks import Lap, Moment, Outcome
 from rapport_feedback.domain.winding import Kept, Key
