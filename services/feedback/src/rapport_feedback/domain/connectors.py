@@ -108,7 +108,7 @@ def told(mapping: Mapping[str, Sequence[str]], post: object) -> Told:
         phone=(phone_number(phone) or _word(phone, MOST_WORD) or None) if phone else None,
         name=name or None,
         # What a longer one begins with may be somebody else.
-        user_id=_word(said["user_id"], MOST_ID) if 0 < len(said["user_id"]) <= MOST_ID else None,
+        user_id=(len(said["user_id"]) <= MOST_ID and _word(said["user_id"], MOST_ID)) or None,
         **{one: _word(said[one], MOST_WORD) for one in ("order_id", "product", "category")},
     )
 

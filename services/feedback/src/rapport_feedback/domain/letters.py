@@ -199,10 +199,11 @@ def verdict(mail: Part, sender: str, trusted: Collection[str]) -> Verdict:
     if parsed is None:
         return "unknown"
     # What is quoted was written by others, such as the sender of the envelope.
-    texts = {"comment": lambda _text: " ", "quoted": lambda text: _SIGNS.sub("_", text)}
-    server, *results = "".join(
-        texts[kind](text) if kind in texts else text for kind, text in parsed
-    ).split(";")
+    said = "".join(
+        text if kind == "plain" else " " if kind == "comment" else _SIGNS.sub("_", text)
+        for kind, text in parsed
+    )
+    server, *results = said.split(";")
     if not sender or server.strip().partition(" ")[0].lower() not in trusted:
         return "unknown"
     domain, found = sender.rpartition("@")[2], _results(results)
@@ -280,14 +281,14 @@ def text_of(html: str) -> str:
     page = LexborHTMLParser(html)
     for one in page.css("script,style,head,title,noscript,template,svg,iframe,object"):
         one.decompose()
-    # The outermost ones: what is cited in them goes with them.
     for _ in range(MOST_CITED):
-        one = page.css_first("blockquote,.gmail_quote")
-        if one is None:
+        # The outermost one: what is cited in it goes with it.
+        cited = page.css_first("blockquote,.gmail_quote")
+        if cited is None:
             break
-        lines = one.text(separator="\n").splitlines()
-        cited = "\n".join(f"> {line.strip()}" for line in lines if line.strip())
-        one.replace_with(f"\n{cited}\n")
+        lines = cited.text(separator="\n").splitlines()
+        told = "\n".join(f"> {line.strip()}" for line in lines if line.strip())
+        cited.replace_with(f"\n{told}\n")
     for one in page.css(_BLOCKS):
         one.insert_before("\n")
     found = page.body.text() if page.body is not None else ""
