@@ -220,7 +220,13 @@ def _messages(recogniser: Recogniser) -> Part:
     mentions = _mentions(recogniser, "subject", "body")
 
     def choose(row: Told, who: Subject) -> Iterable[Told]:
-        if _is_theirs(row, who, recogniser):
+        sender = row["sender"]
+        is_own = (
+            recogniser.is_named(who, "email", sender)
+            if sender
+            else _is_theirs(row, who, recogniser)
+        )
+        if is_own:
             yield {name: row[name] for name in ("number", "at", "message", "subject", "body")}
         else:
             yield from mentions(row, who)
@@ -228,9 +234,16 @@ def _messages(recogniser: Recogniser) -> Part:
     return Rows(
         "feedback.case_message",
         "what you wrote to us by mail, and what others wrote of you, without who they are",
-        "feedback.case_message t JOIN feedback.complaint c USING (workspace, case_id)",
+        "feedback.case_message t JOIN feedback.complaint c USING (workspace, case_id) "
+        "LEFT JOIN feedback.case_mail l USING (workspace, message_id)",
         {"message_id": "text"},
-        {"number": "c.number", **_WHO, "message": "t.send_key", **plain("at", "subject", "body")},
+        {
+            "number": "c.number",
+            **_WHO,
+            "sender": "l.sender",
+            "message": "t.send_key",
+            **plain("at", "subject", "body"),
+        },
         _ALL,
         _WORKSPACE,
         choose=choose,

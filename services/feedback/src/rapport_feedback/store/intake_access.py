@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from rapport_common.access.parts import Choose, Part, Rows, Told, plain
+from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain
 from rapport_common.privacy.subject import Recogniser, Subject
 
 _WORKSPACE = frozenset({"workspace"})
@@ -30,6 +30,16 @@ class Own:
             claimed = recogniser.is_named(who, "email", row.get("claimed"))
             if claimed or is_theirs({name: row.get(name) for name in _NAMES}, who, recogniser):
                 yield {name: row[name] for name in columns if row[name] is not None}
+
+        return choose
+
+    def covered(self, *columns: str) -> Choose:
+        """The same; what is others' in `sender` and `quoted` is covered."""
+        recogniser, all_of = self._recogniser, self(*columns)
+
+        def choose(row: Told, who: Subject) -> Iterable[Told]:
+            hidden = {name: covered(recogniser, who, row[name]) for name in ("sender", "quoted")}
+            yield from ({**one, **hidden} for one in all_of(row, who))
 
         return choose
 
@@ -71,7 +81,7 @@ def _words(own: Own) -> list[Part]:
             },
             _ALL,
             _WORKSPACE,
-            choose=own("number", "sender", "quoted", "at"),
+            choose=own.covered("number", "sender", "quoted", "at"),
         ),
     ]
 

@@ -7,7 +7,7 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import AND_AT, BEFORE, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Read, Sweep
 
 _OF_CASE = "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
 GONE = (
@@ -53,22 +53,40 @@ def _claims(recogniser: Recogniser, forget: Sequence[TextClause]) -> Sweep:
 
 
 def _mails(recogniser: Recogniser) -> Sweep:
-    """Mails of the person at others' cases, and what others cite of them."""
+    """Mails of the person at others' cases, words and all, and what others cite of them."""
 
     def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
         return known.is_named(who, "email", row[0]) or known.is_mentioned(who, row[1])
 
-    key = {"message_id": "text"}
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            given = {"workspace": who.workspace, "mail": row.message_id}
+            if recogniser.is_named(who, "email", row.sender):
+                for statement in _THEIR_MAIL:
+                    await tx.execute(statement, given)
+            else:
+                quoted = recogniser.without(who, row.quoted)
+                await tx.execute(_QUOTED, {**given, "quoted": quoted})
+
     return Read(
         "feedback.case_mail",
-        key,
+        {"message_id": "text"},
         ("sender", "quoted"),
         recogniser,
-        changing("UPDATE feedback.case_mail SET sender = '', quoted = '', own_id = ''", key),
+        change,
         speaks=speaks,
         where=f"workspace = :workspace AND at < {BEFORE}",
         names=AND_AT,
     )
+
+
+_OF_MAIL = "WHERE workspace = :workspace AND message_id = :mail"
+_THEIR_MAIL = (
+    text(f"UPDATE feedback.case_message SET subject = '', body = '' {_OF_MAIL}"),
+    text(f"DELETE FROM feedback.text_enrichment {_OF_MAIL}"),
+    text(f"UPDATE feedback.case_mail SET sender = '', quoted = '', own_id = '' {_OF_MAIL}"),
+)
+_QUOTED = text(f"UPDATE feedback.case_mail SET quoted = :quoted {_OF_MAIL}")
 
 
 def _files(recogniser: Recogniser) -> Sweep:
