@@ -51,8 +51,28 @@ async def test_an_anonymous_text_is_read_and_has_no_instant(
     for row in (waits, found):
         instants = [one for one in row.values() if isinstance(one, datetime)]
         assert {one.astimezone(UTC).time() for one in instants} == {time(0)}
+    assert await texts(service) == [], "it is told of with others like it only"
+    alone = await service.client.get(f"/v1/texts/{found['text_id']}")
+    assert alone.status_code == 404
+    await service.change("UPDATE feedback.response SET released = true WHERE workspace = :ws")
     [shown] = await texts(service)
     assert (shown["label"], shown["read_at"], shown["case_id"]) == ("negative", None, None)
+
+
+async def test_what_somebody_said_elsewhere_tells_no_anonymous_text(
+    service: Service, reader: Reader
+) -> None:
+    said = "The delivery was very bad, the box was open and nobody has answered me since."
+    path = await link(service, await made(service))
+    await answered(service, path, 1, said)
+    await service.client.post("/v1/cases", json={"user_id": "u1", "subject": "-", "body": said})
+    await service.change("UPDATE feedback.response SET released = true WHERE workspace = :ws")
+    await read(service, reader)
+    both = await texts(service)
+    assert len(both) == 2
+    for one in both:
+        shown = await service.client.get(f"/v1/texts/{one['id']}")
+        assert shown.json()["alike"] == []
 
 
 async def score(service: Service) -> dict[str, Any]:
@@ -76,7 +96,13 @@ async def test_scores_by_topic_count_answers_once_and_few_anonymous_ones_not_at_
     assert (found["answers"], found["detractors"], found["promoters"]) == (2, 1, 1)
     assert (found["share_of_detractors"], found["texts"]) == (0.5, 2)
     await service.change(
-        "UPDATE feedback.response SET anonymous = true WHERE workspace = :ws AND score = 2"
+        "UPDATE feedback.response SET anonymous = true, released = true "
+        "WHERE workspace = :ws AND score = 2"
+    )
+    await service.change(
+        "UPDATE feedback.text_enrichment t SET anonymous = true FROM feedback.response r "
+        "WHERE t.workspace = :ws AND r.workspace = t.workspace AND r.response_id = t.response_id "
+        "AND r.anonymous"
     )
     assert (await score(service))["answers"] is None
     assert (await service.client.get("/v1/text-topics/none/score")).status_code == 404

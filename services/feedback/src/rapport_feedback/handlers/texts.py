@@ -34,8 +34,10 @@ async def text_of(
 
 
 async def alike(tx: AsyncConnection, workspace: str, of: Text) -> list[tuple[Text, float]]:
-    """Texts that are nearly the same, the most alike first, with the share in common."""
-    if of.result is None or not of.result.signature:
+    """Texts that are nearly the same, the most alike first, with the share in common; of an
+    anonymous one none, as they may be of its writer and say who that is.
+    """
+    if of.anonymous or of.result is None or not of.result.signature:
         return []
     found = [
         (one, round(likeness(of.result.signature, one.result.signature), 2))

@@ -17,6 +17,11 @@ _COLUMNS = (
     "reason, read_by, read_at, language, sentiment, label, topics, said_label, said_topics, bands, "
     "CAST(result AS text) AS result"
 )
+# An anonymous answer is told of together with others like it, its words as well.
+_SHOWN = (
+    "(NOT t.anonymous OR EXISTS (SELECT FROM feedback.response r WHERE r.workspace = t.workspace "
+    "AND r.response_id = t.response_id AND r.released))"
+)
 CANDIDATES = 200
 """Texts with a band in common that are compared."""
 
@@ -74,8 +79,9 @@ async def listed(
     where = "".join(f" AND {conditions[name]}" for name in given)
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace{where} "
-            "AND (CAST(:after AS uuid) IS NULL OR text_id > :after) ORDER BY text_id LIMIT :limit"
+            f"SELECT {_COLUMNS} FROM feedback.text_enrichment t WHERE workspace = :workspace "
+            f"{where} AND {_SHOWN} AND (CAST(:after AS uuid) IS NULL OR text_id > :after) "
+            "ORDER BY text_id LIMIT :limit"
         ),
         {"workspace": workspace, "after": after, "limit": limit, **given},
     )
@@ -88,8 +94,8 @@ async def one(
     """A text of a workspace."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace "
-            f"AND text_id = :text_id {'FOR UPDATE' if lock else ''}"
+            f"SELECT {_COLUMNS} FROM feedback.text_enrichment t WHERE workspace = :workspace "
+            f"AND text_id = :text_id AND {_SHOWN} {'FOR UPDATE' if lock else ''}"
         ),
         {"workspace": workspace, "text_id": text_id},
     )
@@ -98,11 +104,13 @@ async def one(
 
 
 async def candidates(tx: AsyncConnection, workspace: str, of: Text) -> list[Text]:
-    """Other texts that may be nearly the same."""
+    """Other texts that may be nearly the same; none that is anonymous, which others of the same
+    person would tell.
+    """
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace "
-            "AND bands && CAST(:bands AS bigint[]) AND text_id <> :text_id "
+            "AND bands && CAST(:bands AS bigint[]) AND text_id <> :text_id AND NOT anonymous "
             "ORDER BY text_id LIMIT :limit"
         ),
         {
@@ -181,7 +189,9 @@ async def correct(
 
 @dataclass(frozen=True, slots=True)
 class TopicScore:
-    """People's scores where a text of theirs is of a topic: answers, and how many of each kind."""
+    """People's scores where a text of theirs is of a topic: answers, and how many of each kind;
+    `anonymous`: how many anonymous answers have such a text, of whatever survey.
+    """
 
     answers: int
     anonymous: int
@@ -197,16 +207,17 @@ async def score(
     """The answers of NPS, each once, and texts of any source in [since, until)."""
     rows = await tx.execute(
         text(
-            "WITH of_topic AS (SELECT workspace, response_id, label FROM feedback.text_enrichment "
+            "WITH of_topic AS (SELECT workspace, response_id, label, anonymous "
+            "FROM feedback.text_enrichment t "
             "WHERE workspace = :workspace AND topics @> ARRAY[CAST(:topic AS text)] "
-            "AND state = 'done' AND at >= :since AND at < :until), "
-            "answers AS (SELECT r.score, r.anonymous FROM feedback.response r "
+            f"AND state = 'done' AND at >= :since AND at < :until AND {_SHOWN}), "
+            "answers AS (SELECT r.score FROM feedback.response r "
             "JOIN feedback.survey s ON s.workspace = r.workspace AND s.survey_id = r.survey_id "
             "WHERE r.workspace = :workspace AND s.kind = 'nps' AND r.score IS NOT NULL "
             "AND EXISTS (SELECT FROM of_topic t WHERE t.workspace = r.workspace "
             "AND t.response_id = r.response_id)) "
             "SELECT (SELECT count(*) FROM answers) AS answers, "
-            "(SELECT count(*) FROM answers WHERE anonymous) AS anonymous, "
+            "(SELECT count(DISTINCT response_id) FROM of_topic WHERE anonymous) AS anonymous, "
             "(SELECT count(*) FROM answers WHERE score <= 6) AS detractors, "
             "(SELECT count(*) FROM answers WHERE score >= 9) AS promoters, "
             "(SELECT count(*) FROM of_topic WHERE label = 'negative') AS negative, "
