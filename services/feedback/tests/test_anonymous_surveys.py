@@ -168,3 +168,14 @@ async def test_who_comes_without_a_key_goes_on_with_what_was_begun(service: Serv
     assert "Thank you for your answers" in last.text
     [row] = await service.rows("SELECT state FROM feedback.response WHERE workspace = :ws")
     assert row["state"] == "complete"
+
+
+async def test_what_is_printed_lasts_as_long_as_its_survey(service: Service) -> None:
+    survey = await made(service)
+    path = await link(service, survey, store="7")
+    await service.change(
+        "UPDATE feedback.invitation SET expires_at = now() - interval '1 day' WHERE workspace = :ws"
+    )
+    assert (await service.client.get(path)).status_code == 200
+    assert (await service.client.delete(f"/v1/surveys/{survey}")).status_code == 204
+    assert (await service.client.get(path)).status_code == 410

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
 
 # What a person is told, and by what the answer is counted, is as it was said last.
+ENDLESS = datetime(9999, 1, 1, tzinfo=UTC)
 _ADD = text(
     "INSERT INTO feedback.invitation AS i (workspace, invitation_id, survey_id, wave, "
     "kind, value, user_id, email, anonymous_id, created_at, expires_at, context, traits, "
@@ -48,7 +49,7 @@ _ADD_ALL = text(
 _OF_LINK = (
     "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
     "i.anonymous_id, i.expires_at, i.kind AS link, CAST(i.context AS text) AS context, "
-    "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version "
+    "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version, s.archived_at "
     "FROM feedback.invitation i JOIN feedback.survey s USING (workspace, survey_id) "
     "WHERE i.invitation_id = :invitation_id"
 )
@@ -182,13 +183,15 @@ async def invitation(
     row = rows.mappings().first()
     if row is None:
         return None
+    # What is printed, or stands in a page, lasts as long as its survey.
+    lasts = row["link"] == OPEN_LINK and row["archived_at"] is None
     return Invitation(
         workspace=row["workspace"],
         invitation_id=row["invitation_id"],
         survey_id=row["survey_id"],
         wave=row["wave"],
         contact=contact_of(row),
-        expires_at=row["expires_at"],
+        expires_at=ENDLESS if lasts else row["expires_at"],
         kind=Kind(row["kind"]),
         question=row["question"],
         version=row["version"],
