@@ -111,3 +111,31 @@ async def test_a_device_that_no_account_is_for_is_not_dead(
     path = await whole(scenario, [APPLE])
     assert (await states(scenario, path))["p0"][0] == "failed"
     assert await scenario.ledger.query("SELECT * FROM campaign.suppressed_address") == []
+
+
+@pytest.mark.integration
+async def test_a_browser_and_a_device_of_one_person_get_their_own(
+    scenario: Any, vendors: tuple[Apns, Fcm, PushService]
+) -> None:
+    """Both are said of by one word; a no to it holds for both."""
+    _, fcm, browsers = vendors
+    await added(scenario.client, fcm, "Google")
+    await added(scenario.client, browsers, "Browsers")
+    browser = browsers.address
+    for channel in ("web_push", "push", "browser_push"):
+        both = owner(GOOGLE, browser, channel=channel)
+        for of, vendor, address in (("push", fcm, GOOGLE), ("web_push", browsers, browser)):
+            vendor.taken.clear()
+            path = await started(scenario, **{**PUSH, "channel": of})
+            await entered(scenario, both, f"{channel}-{of}")
+            assert await scenario.turn()
+            assert set((await states(scenario, path)).values()) == {("sent", None)}
+            assert addresses(vendor) == [address]
+    refuses = person(
+        [said("granted", "push", browser), said("withdrawn", "web_push", browser)],
+        [("push", browser)],
+    )
+    path = await started(scenario, **{**PUSH, "channel": "web_push"})
+    await entered(scenario, refuses, "no")
+    await scenario.turn()
+    assert list((await states(scenario, path)).values()) == [("suppressed", "consent withdrawn")]

@@ -26,7 +26,7 @@ _PERSONS = frozenset(
     {
         *("userid", "uid", "user", "customerid", "customer", "clientid", "memberid", "member"),
         *("distinctid", "previousid", "alias", "anonymousid", "deviceid", "accountid"),
-        *("contactid", "personid", "externalid", "profileid"),
+        *("contactid", "personid", "externalid", "profileid", "contact", "owner"),
     }
 )
 """How fields of persons' ids are called, or end, besides the kinds of identifiers."""

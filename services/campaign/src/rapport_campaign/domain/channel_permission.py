@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rapport_campaign.domain.addresses import Address
+from rapport_campaign.domain.devices import suits
 from rapport_campaign.domain.model import PROMOTION, SURVEY, Person, Purpose, State
 from rapport_campaign.domain.parcels import INBOX
 from rapport_campaign.domain.permission import (
@@ -56,7 +57,8 @@ def points_of(state: State, channel: str) -> list[Address]:
     """A person's contact points of a channel, newest first, as they are compared."""
     found: dict[str, Address] = {}
     for point in state.contact_points:
-        if not _reaches(normal_channel(point.channel), channel):
+        of = normal_channel(point.channel)
+        if not _reaches(of, channel) or not suits(channel, point.value.strip()):
             continue
         one = Address(normal_contact_point(channel, point.value), point.verified)
         if one.value and (one.value not in found or one.verified):
@@ -64,8 +66,15 @@ def points_of(state: State, channel: str) -> list[Address]:
     return list(found.values())
 
 
+def said_of(channel: str) -> str:
+    """By which word points and consents of a channel are told of: devices and browsers share one,
+    and are told apart by what their addresses look like.
+    """
+    return normal_channel(channel) or channel
+
+
 def _reaches(of: str | None, channel: str) -> bool:
-    return of == channel or (channel == PHONE and of == "sms")
+    return of == said_of(channel) or (channel == PHONE and of == "sms")
 
 
 def _in_person(
@@ -168,11 +177,11 @@ def _is_about(word: ConsentState, point: str, channel: str) -> bool:
     named, purpose = normal_channel(word.channel) or "", normal_purpose(word.purpose) or ""
     if word.state == _GRANTED:
         return (
-            named == channel
+            named == said_of(channel)
             and purpose == PROMOTION
             and normal_contact_point(channel, word.contact_point) == point
         )
-    if named not in {channel, ANY_CHANNEL} and is_channel(named):
+    if named not in {said_of(channel), ANY_CHANNEL} and is_channel(named):
         return False
     if purpose not in {PROMOTION, ANY_PURPOSE} and is_purpose(purpose):
         return False

@@ -107,10 +107,12 @@ def _called(name: str) -> str:
 def of_channel(entries: Iterable[Entry], channel: str) -> Listings:
     """What of the list is about a channel: of two entries for an address that which stops more."""
     found: dict[str, Entry] = {}
+    # Browsers are told of by the word for all devices.
+    channels = {normal_channel(channel) or channel, ANY_CHANNEL}
     for one in entries:
         known = found.get(one.place.address)
         is_more = known is None or known.place.purpose != ANY_PURPOSE
-        if one.place.channel in {channel, ANY_CHANNEL} and is_more:
+        if one.place.channel in channels and is_more:
             found[one.place.address] = one
     return found
 
