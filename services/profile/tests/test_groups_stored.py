@@ -291,19 +291,22 @@ async def test_a_deleted_group_is_one_of_which_nothing_is_said_yet(
     assert (await group(client, "acme"))["traits"] == {}
 
 
+ANNA = "anna-1234"
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["swept", "a copy comes before the sweep"])
 async def test_who_is_forgotten_is_in_no_group_and_the_group_stays(
     client: httpx.AsyncClient, engine: AsyncEngine, *, again: bool
 ) -> None:
-    said = {"plan": "pro", "contact": "A", "seats": {"owner": "A"}}
-    first = joined("1", "acme", user_id="A", role="owner", traits=said)
+    said = {"plan": "pro", "contact": ANNA, "seats": {"owner": ANNA}}
+    first = joined("1", "acme", user_id=ANNA, role="owner", traits=said)
     await feed(engine, [first])
-    await feed(engine, [joined("2", "A", "household", user_id="A")])
+    await feed(engine, [joined("2", ANNA, "household", user_id=ANNA)])
     await feed(engine, [joined(one, "acme", user_id="B") for one in "34"])
-    await feed(engine, [joined("5", "A", "household", user_id="B")])
+    await feed(engine, [joined("5", ANNA, "household", user_id="B")])
     await settled(engine)
-    assert b'"A"' in bytes((await told(engine))[-1].traits)
-    await ask(engine, *await person_of(engine, ("user_id", "A")))
+    assert f'"{ANNA}"'.encode() in bytes((await told(engine))[-1].traits)
+    await ask(engine, *await person_of(engine, ("user_id", ANNA)))
     if again:
         await feed(engine, [first])
     await worked_off(engine)

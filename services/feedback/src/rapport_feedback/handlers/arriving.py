@@ -17,7 +17,8 @@ from rapport_feedback.domain.cases import Complaint
 from rapport_feedback.domain.letters import Enclosed
 from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.handlers.attachments import attach
-from rapport_feedback.handlers.cases import CUSTOMER, Cases, NewEntry, TooManyError
+from rapport_feedback.handlers.case_errors import TooManyError
+from rapport_feedback.handlers.cases import CUSTOMER, Cases, NewEntry
 from rapport_feedback.store import arrivals as store
 from rapport_feedback.store.arrivals import Form
 
@@ -87,9 +88,9 @@ class Arriving:
         known = await store.same_words(tx, workspace, mark)
         if known is not None:
             complaint = await self.cases.get(tx, workspace, known)
-            going_on = await self.cases.again(tx, complaint, arrival.at)
-            if going_on is not None:
-                return going_on
+            again = await self.cases.again(tx, complaint, arrival.at)
+            if again is not None:
+                return again[0]
             mark = None
         place = (workspace, arrival.place)
         if await store.arrivals_since(tx, *place, arrival.at - HOUR) >= form.per_hour:

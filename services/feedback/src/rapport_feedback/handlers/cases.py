@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.errors import AppError, ConflictError, NotFoundError
+from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.publisher import Publisher
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import own_events
@@ -20,6 +20,7 @@ from rapport_feedback.domain.policies import ServiceLevels
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.domain.winding import Kept
 from rapport_feedback.handlers import placing
+from rapport_feedback.handlers.case_errors import ChangedError, MergedError, TooManyError
 from rapport_feedback.handlers.winding import Wound, keep, rewound, wind
 from rapport_feedback.store import (
     breaches,
@@ -38,25 +39,6 @@ UNNUMBERED = 0
 """The number of a case that is not kept yet."""
 
 AGAIN = "The customer has sent the same complaint again."
-
-
-class TooManyError(AppError):
-    """A public form was used more often than a person would."""
-
-    status = 429
-    code = "too_many"
-
-
-class ChangedError(ConflictError):
-    """Somebody else has changed the case meanwhile; `details.changes` says who, and what."""
-
-    code = "changed_meanwhile"
-
-
-class MergedError(ConflictError):
-    """The case was merged into another one, which goes on: `details.heir_id`."""
-
-    code = "merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +85,7 @@ class Cases:
         now: datetime,
         fields: Fields | None = None,
     ) -> Complaint:
-        """A new case that staff took down for a customer."""
+        """A new case, by staff or by a customer."""
         complaint = Complaint(
             workspace=workspace,
             case_id=case_id,
@@ -130,15 +112,10 @@ class Cases:
         )
         if known is not None:
             complaint, told_at = known
-            complaint = await self.going_on(tx, complaint)
-            if complaint.case.state is State.CLOSED:
-                if State.REOPENED in rules.allowed_from(complaint.case, self.levels.reopen, now):
-                    again = await self._step(
-                        tx, complaint, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now
-                    )
-                    return again, True
-            elif told_at.astimezone(UTC).date() == now.date():
-                return complaint, False
+            again = await self.again(tx, complaint, now)
+            is_today = told_at.astimezone(UTC).date() == now.date()
+            if again is not None and (again[1] or is_today):
+                return again
         await self._require_room(tx, invitation)
         complaint = Complaint(
             workspace=invitation.workspace,
@@ -154,18 +131,19 @@ class Cases:
 
     async def again(
         self, tx: AsyncConnection, complaint: Complaint, now: datetime
-    ) -> Complaint | None:
-        """The case of a complaint that was sent once more, open again if it was closed; None: that
-        is too late for it.
+    ) -> tuple[Complaint, bool] | None:
+        """The case of a complaint that was sent once more, and whether that has opened it again;
+        None: that is too late for it.
         """
         goal = await self._load(
             tx, complaint.workspace, complaint.heir_id or complaint.case_id, lock=True
         )
         if goal.case.state is not State.CLOSED:
-            return goal
+            return goal, False
         if State.REOPENED not in rules.allowed_from(goal.case, self.levels.reopen, now):
             return None
-        return await self._step(tx, goal, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now)
+        to = State.REOPENED
+        return await self._step(tx, goal, to, actor=CUSTOMER, note=AGAIN, now=now), True
 
     async def get(self, tx: AsyncConnection, workspace: str, case_id: UUID) -> Complaint:
         """A case; NotFoundError when the workspace has none with this id."""

@@ -21,7 +21,8 @@ from rapport_feedback.domain.clocks import Outcome
 from rapport_feedback.domain.likeness import Likeness, Saying, likeness
 from rapport_feedback.domain.winding import with_limits
 from rapport_feedback.handlers import placing
-from rapport_feedback.handlers.cases import Cases, MergedError, NewEntry
+from rapport_feedback.handlers.case_errors import MergedError
+from rapport_feedback.handlers.cases import Cases, NewEntry
 from rapport_feedback.handlers.deadlines import Passed, watch
 from rapport_feedback.handlers.winding import keep, wind
 from rapport_feedback.store import case_clocks, case_rules, merging

@@ -98,7 +98,7 @@ def _groups(recogniser: Recogniser) -> Change:
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             given = {"workspace": who.workspace, "id": row.id}
-            if recogniser.speaks_of(who, row.key):
+            if recogniser.is_mentioned(who, row.key):
                 await _end(tx, given)
                 continue
             given["traits"] = _others(recogniser, who, row.traits)
