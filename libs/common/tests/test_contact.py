@@ -14,6 +14,8 @@ from rapport_common.events.contact import (
     without_separators,
 )
 
+ENDLESS = "+490000003706"
+"""Of which each reading takes a zero, for longer than anybody reads."""
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
@@ -162,6 +164,10 @@ def test_a_contact_point_of_all_channels_is_an_address_or_a_number() -> None:
     )
     assert contact_point("all", "0170 12345678") is None
     assert contact_point("all", "Ada <ada@example.com>") is None
+
+
+def test_a_number_that_is_another_at_each_reading_is_none() -> None:
+    assert phone_number(ENDLESS) is None
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,12 @@ def test_rules_that_can_not_be_are_told_by_their_place(wrong: ContactRules, wher
     assert refused.value.where == where
 
 
+def test_rules_at_their_bounds_are_taken_as_they_are() -> None:
+    for most in (0, 10):
+        rules = ContactRules(detractors=Detractors(computed="nps", at_most=most))
+        assert checked_rules(rules) == rules
+
+
 @pytest.mark.parametrize(
     ("number", "answer"), [("6", "6"), ("7", None), ("0", "0"), (None, None), ("6.5", None)]
 )

@@ -112,6 +112,7 @@ def test_what_is_read_is_bounded_and_what_is_old_or_of_nobody_is_not_kept() -> N
     ahead = kept(viewed("u", "a1", timestamp=NOW + timedelta(days=300), received_at=NOW))
     assert ahead is not None
     assert ahead.at == NOW
+    assert ahead.message[:2] == ("acme", "shop")
     broken = told("Product Viewed", "u", {})
     assert broken.event is not None
     event = msgspec.structs.replace(broken.event, properties=msgspec.Raw(b'{"sku": "a'))
@@ -138,6 +139,8 @@ def test_only_who_is_trusted_says_what_a_product_is() -> None:
         "category": "a",
     }
     assert said(viewed("u", "a1", trust="public")) == []
+    some = told("Order Completed", "u", {"products": [{"name": "No number"}, line("a1")]})
+    assert [each.sku for each in said(some)] == ["a1"]
     assert kept(viewed("u", "a1", trust="public")) is not None
     odd = told("Product Viewed", "u", {"sku": "a", "url": "javascript:alert(1)", "price": -1})
     assert said(odd) == []
@@ -282,6 +285,24 @@ def test_what_is_not_sold_or_can_not_be_shown_is_not_recommended(hidden: Any) ->
     one = product("c1", **hidden)
     full = Shelf({"c1": one}, {"a": [Partner("c1", 50)]}, {"": [Ranked(one, 50)]})
     assert picked(Slot(name="s"), Past(viewed=("c1",), bought=("a",)), full) == []
+
+
+def test_what_too_few_have_bought_is_no_favourite_and_what_is_gone_no_partner() -> None:
+    past = Past(viewed=("a1",), bought=("b1",))
+    full = shelf("a3", "a4", together=[("b1", "c1")])
+    favourite = Slot(name="s", strategies=("favourite_category",), least_buyers=100)
+    assert [one.product.sku for one in picked(favourite, past, full)] == ["a3"]
+    both = Slot(name="s", strategies=("bought_together", "recently_viewed"))
+    assert [one.product.sku for one in picked(both, past, full)] == ["c1", "a1"]
+    left = {name: one for name, one in full.products.items() if name not in {"a1", "c1"}}
+    assert picked(both, past, Shelf(left, full.partners, full.best)) == []
+
+
+def test_what_was_given_back_none_of_is_still_bought() -> None:
+    none = Fact("returned", NOW, "o", {"a1": 0})
+    assert past_of([none, fact("ordered", "a1")], Slot(name="s"), NOW).bought == ("a1",)
+    one = Fact("returned", NOW, "o", {"a1": 1})
+    assert past_of([one, fact("ordered", "a1")], Slot(name="s"), NOW).bought == ()
 
 
 def test_favourites_are_what_is_bought_and_looked_at_most() -> None:

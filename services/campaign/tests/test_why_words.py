@@ -102,6 +102,20 @@ def told(state: Any, reason: str | None = None, facts: Facts | None = None, **mo
     return sentence(Told(state, reason, facts, planned_at=NOON, due_at=later, **given))
 
 
+def test_a_promotion_to_whom_nobody_knows_is_held_back_by_nothing_of_theirs() -> None:
+    one = candidate(ContactRules(detractors=Detractors(computed="nps")))
+    unknown = replace(one, person=replace(one.person, state=None))
+    assert by_itself(one, NOON) is not None
+    assert by_itself(unknown, NOON) is None
+    glad = ContactRules(detractors=Detractors(computed="another"))
+    assert by_itself(replace(one, rules=glad), NOON) is None
+
+
+def test_what_waits_for_others_has_no_time() -> None:
+    waits = Told("planned", "quiet hours", None, 0, NOON, None, None)
+    assert sentence(waits) == "It waits: quiet hours."
+
+
 def test_what_is_final_is_told_before_what_only_waits() -> None:
     rules = ContactRules(
         quiet_hours=(Window(since="10:00", until="14:00"),),

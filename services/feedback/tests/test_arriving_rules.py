@@ -1,5 +1,6 @@
 """Whose word counts when complaints come in, and what leads to a case; without a server."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -19,13 +20,15 @@ from rapport_feedback.domain.posted import posted_form
 
 KEY, CASE = b"k" * 32, UUID(int=7)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=90)
 HERS = frozenset({"ada@example.com"})
 
 
 def thread(
     *, signed: bool = True, state: State = State.WAITING_CUSTOMER, messages: int = 1
 ) -> Thread:
-    return Thread(CASE, state, HERS, signed, messages)
+    closed_at = NOW if state is State.CLOSED else None
+    return Thread(CASE, state, HERS, signed, messages, "ada@example.com", closed_at)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_nothing_moves_a_case_but_its_customer(
 ) -> None:
     """Over all there is: a stranger, a forger or a machine moves nothing and proves nothing."""
     letter = read_letter(mail(sender=sender, extra=word + automatic), {"mx.shop.example"})
-    then = course(letter, [thread(signed=signed, state=state)], "reopen", 200)
+    then = course(letter, [thread(signed=signed, state=state)], "reopen", 200, LONG_AGO)
     is_hers = letter.sender in HERS and letter.verdict != "fail"
     if then.moves:
         assert is_hers
@@ -76,17 +79,43 @@ def test_nothing_moves_a_case_but_its_customer(
 
 def test_what_becomes_of_a_mail() -> None:
     hers = read_letter(mail())
-    assert course(hers, [], "reopen", 9).what == "opened"
-    assert course(read_letter(mail(extra="X-Loop: x\r\n")), [thread()], "reopen", 9).what == "loop"
-    assert course(hers, [thread(messages=9)], "reopen", 9).what == "too_many"
-    assert course(hers, [thread(state=State.CLOSED)], "new_case", 9).what == "opened"
-    kept = course(hers, [thread(state=State.CLOSED)], "keep", 9)
+    assert course(hers, [], "reopen", 9, LONG_AGO).what == "opened"
+    assert (
+        course(read_letter(mail(extra="X-Loop: x\r\n")), [thread()], "reopen", 9, LONG_AGO).what
+        == "loop"
+    )
+    assert course(hers, [thread(messages=9)], "reopen", 9, LONG_AGO).what == "too_many"
+    assert course(hers, [thread(state=State.CLOSED)], "new_case", 9, LONG_AGO).what == "opened"
+    kept = course(hers, [thread(state=State.CLOSED)], "keep", 9, LONG_AGO)
     assert (kept.what, kept.moves) == ("continued", True)
+
+
+def test_nothing_is_put_where_nobody_looks() -> None:
+    """At a case that stays closed: too late, emptied, or an answer of somebody else."""
+    hers, closed = read_letter(mail()), thread(state=State.CLOSED)
+    assert course(hers, [closed], "reopen", 9, NOW).what == "continued"
+    assert course(hers, [closed], "reopen", 9, NOW + timedelta(seconds=1)).what == "opened"
+    emptied = replace(closed, emails=frozenset(), claimed=None)
+    assert course(hers, [emptied], "reopen", 9, LONG_AGO).what == "opened"
+    other = read_letter(mail(sender="bob@example.com"))
+    assert course(other, [closed], "reopen", 9, LONG_AGO).what == "opened"
+    machine = read_letter(mail(extra="Precedence: bulk\r\n"))
+    assert course(machine, [closed], "reopen", 9, NOW + timedelta(days=1)).what == "continued"
+
+
+def test_the_proof_of_one_verifies_no_case_of_another() -> None:
+    """Bob's case was merged into hers: who proves to be Bob has not proved to be her."""
+    both = replace(thread(), emails=HERS | {"bob@example.com"})
+    bob = read_letter(mail(sender="bob@example.com", extra=PASS), {"mx.shop.example"})
+    then = course(bob, [both], "reopen", 9, LONG_AGO)
+    assert (bob.verdict, then.moves, then.verifies) == ("pass", True, False)
+    ada = read_letter(mail(extra=PASS), {"mx.shop.example"})
+    assert course(ada, [both], "reopen", 9, LONG_AGO).verifies
 
 
 def test_the_surest_thread_comes_first() -> None:
     other = Thread(UUID(int=8), State.RECEIVED, frozenset({"x@y"}), signed=False, messages=0)
-    then = course(read_letter(mail()), [other, thread()], "reopen", 9)
+    then = course(read_letter(mail()), [other, thread()], "reopen", 9, LONG_AGO)
     assert then.thread is not None
     assert then.thread.case_id == CASE
 

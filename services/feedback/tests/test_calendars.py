@@ -38,6 +38,15 @@ OFFICE = (Opening("09:00", "12:30", DAYS[:5]), Opening("13:30", "17:00", DAYS[:5
         (CalendarDocument("UTC", OFFICE, days=(SingleDay(TODAY), SingleDay(TODAY))), "days"),
         (
             CalendarDocument(
+                "UTC",
+                (Opening("09:00", "17:00", DAYS[:1]),),
+                days=(SingleDay(TODAY, (Hours("09:00", "17:00"),)),),
+                yearly=tuple(f"{TODAY + timedelta(weeks=one):%m-%d}" for one in range(1, 53)),
+            ),
+            "holidays",
+        ),
+        (
+            CalendarDocument(
                 "UTC", OFFICE, holidays=tuple(TODAY + timedelta(days=one) for one in range(800))
             ),
             "holidays",
@@ -127,6 +136,32 @@ def test_holidays_of_an_icalendar() -> None:
     assert len(found.days) == 11 * 3 - 2
 
 
+def test_a_day_that_was_moved_is_off_where_it_was_moved_to() -> None:
+    found = holidays_of(
+        ical(
+            "UID:a\r\nSUMMARY:A fair\r\nDTSTART;VALUE=DATE:20260406\r\nRRULE:FREQ=YEARLY;COUNT=2",
+            "UID:a\r\nRECURRENCE-ID;VALUE=DATE:20270406\r\nDTSTART;VALUE=DATE:20270407",
+        ),
+        TODAY,
+    )
+    assert found.days == {date(2026, 4, 6), date(2027, 4, 7)}
+
+
+@pytest.mark.parametrize(
+    ("told", "days"),
+    [
+        ("DURATION:P3D", 3),
+        ("DURATION:+P1W", 7),
+        ("DTEND;VALUE=DATE:20261224", 1),
+        ("DTEND;VALUE=DATE:20261226", 2),
+        ("SUMMARY:One day", 1),
+    ],
+)
+def test_how_long_a_holiday_is(told: str, days: int) -> None:
+    found = holidays_of(ical(f"DTSTART;VALUE=DATE:20261224\r\n{told}"), TODAY).days
+    assert found == {date(2026, 12, 24 + later) for later in range(days)}
+
+
 def test_a_day_that_is_far_away_is_left_out() -> None:
     """Such as the last that there is."""
     days = "DTSTART;VALUE=DATE:20261225\r\nDTEND;VALUE=DATE:20261227\r\nRDATE;VALUE=DATE:99991231"
@@ -145,8 +180,11 @@ def test_a_day_that_is_far_away_is_left_out() -> None:
         (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;BYDAY=NONE"), "can't be read"),
         (ical("DTSTART:20261341"), "is no day"),
         (ical("DTSTART:20260101\r\nDTEND:20360101"), "days, not 1 to"),
+        (ical("DTSTART:20260101\r\nDURATION:PT5H"), "lasts 'PT5H'"),
+        (ical("DTSTART:20260101\r\nDURATION:P100D"), "days, not 1 to"),
         (ical("DTSTART:20010101"), "no whole day off"),
         (ical(*["DTSTART:20260101\r\nRRULE:FREQ=YEARLY"] * 101), "more than 100"),
+        (ical(*["DTSTART:20260101"] * 4001), "more than 4000 events"),
         (ical("DTSTART:00010101\r\nRRULE:FREQ=YEARLY"), "begins"),
         (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;INTERVAL=0"), "INTERVAL"),
         (ical("DTSTART:20260101\r\nRRULE:FREQ=YEARLY;BYEASTER=" + "0," * 200 + "0"), "300 char"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.replies import Reply
 from rapport_feedback.store import case_messages
+from rapport_feedback.store.case_messages import Message
 
 if TYPE_CHECKING:
     import httpx
@@ -76,6 +78,27 @@ async def test_what_may_be_the_same_is_proposed(service: Service) -> None:
     twice = await opened(service, user_id=None, email="zoe@example.com", order_id="4711")
     found = (await service.client.get(f"/v1/cases/{alone['id']}/duplicates")).json()["items"]
     assert [one["id"] for one in found] == [twice["id"]]
+
+
+async def test_what_came_twice_by_a_form_is_proposed(service: Service) -> None:
+    """Nobody is known who wrote, and both claim the same address; as does a case of staff's."""
+    form = (await service.client.post("/v1/complaint-forms", json={"name": "Website"})).json()
+    words = {"subject": "Late", "body": "The parcel is three weeks late"}
+    for body in (words, {**words, "body": "My parcel is three weeks late!"}):
+        posted = await service.client.post(
+            str(urlsplit(form["url"]).path), data={**body, "email": "Zoe@example.com"}
+        )
+        assert posted.status_code == 200
+    await opened(service, user_id=None, email="zoe@example.com", **words)
+    await opened(service, user_id=None, email="eve@example.com", **words)
+    for number in (1, 3):
+        [at] = [
+            one["id"]
+            for one in (await service.client.get("/v1/cases")).json()["items"]
+            if one["number"] == number
+        ]
+        found = (await service.client.get(f"/v1/cases/{at}/duplicates")).json()["items"]
+        assert sorted(one["number"] for one in found) == sorted({1, 2, 3} - {number})
 
 
 async def test_a_merged_case_ends_without_a_breach_and_goes_on_as_the_other(
@@ -207,7 +230,7 @@ async def test_what_the_customer_sends_later_goes_to_the_other(service: Service)
             body="Hello?",
             at=datetime.now(UTC) - timedelta(minutes=1),
         )
-        await case_messages.add(tx, mail["id"], reply)
+        await case_messages.keep(tx, service.workspace, mail["id"], Message.of(reply))
     await merged(service, mail, heir)
     async with service.engine.begin() as tx:
         found = await case_messages.open_thread(tx, reply)

@@ -100,6 +100,14 @@ def test_a_root_is_a_root(rows: list[list[float]]) -> None:
     assert sum(values) == pytest.approx(sum(square[at][at] for at in range(3)), abs=1e-6 * scale)
 
 
+def test_turns_end_where_nothing_is_left_or_nothing_comes_out() -> None:
+    values, vectors = eigen([[2.0, 0.0, 1.0], [0.0, 5.0, 0.0], [1.0, 0.0, 2.0]])
+    assert sorted(values) == pytest.approx([1, 3, 5])
+    assert vectors[1] == [0, 1, 0]
+    unknown, _ = eigen([[1.0, math.nan], [math.nan, 1.0]])
+    assert all(map(math.isnan, unknown))
+
+
 def people(number: int, *, noise: float, seed: int = 1) -> list[Sums]:
     """Groups of answers in which the first other question moves the score, the second does not."""
     chance = random.Random(seed)

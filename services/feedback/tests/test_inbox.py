@@ -19,7 +19,7 @@ from rapport_feedback.domain.desk import Desk
 from rapport_feedback.handlers.assigning import Assigning
 from rapport_feedback.handlers.bulk import CHANGE, JOBS, Bulk
 from rapport_feedback.handlers.cases import Cases
-from rapport_feedback.store import inbox
+from rapport_feedback.store import case_search, inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +134,29 @@ async def found(service: Service, words: str) -> list[tuple[int, str]]:
     told = await service.client.get("/v1/cases/search", params={"q": words})
     assert told.status_code == 200, told.text
     return [(one["number"], one["places"][0]) for one in told.json()["items"]]
+
+
+@pytest.mark.parametrize(
+    ("order", "asked"),
+    [
+        ("A-1234", ["A-1234", "a-12", "1234", "a 1234"]),
+        ("kettle-1", ["kettle-1", "kettle", "1"]),
+        ("2024-001234", ["2024-001234", "2024", "001234"]),
+        ("order_77", ["order_77", "77"]),
+        ("AB/123", ["AB/123", "ab/12"]),
+    ],
+)
+async def test_orders_are_found_as_they_are_written(
+    service: Service, order: str, asked: list[str]
+) -> None:
+    case = await opened(service)
+    await service.client.patch(f"/v1/cases/{case['id']}", json={"order_id": order, "reason": "x"})
+    await opened(service, subject="Another")
+    for words in asked:
+        assert await found(service, words) == [(1, "case")], words
+    async with service.engine.begin() as tx:
+        none = await case_search.search(tx, service.workspace, "'-'", before=None, limit=5)
+    assert none == [], "what has no word for Postgres finds nothing, not everything"
 
 
 async def test_words_are_found_wherever_they_are(service: Service) -> None:

@@ -93,6 +93,24 @@ def test_a_limit_that_passed_is_told_with_its_own_time() -> None:
     assert b"It came torn." not in bytes(event.properties)
 
 
+@pytest.mark.parametrize(
+    ("level", "to", "name"), [(0, "", "Case Due Soon"), (2, "head", "Case Escalated")]
+)
+def test_a_limit_that_is_near_or_long_past_is_told_once_a_level(
+    level: int, to: str, name: str
+) -> None:
+    limit = NOON + timedelta(hours=1)
+    event = own_events.case_notice(
+        complaint(State.ASSESSED), Clock.RESOLVE, limit=limit, told=(level, to), at=NOON
+    )
+    assert event is not None
+    assert (event.name, event.timestamp) == (name, NOON)
+    assert event.message_id == f"case-{ONE}-resolve-{limit.timestamp():.6f}-{level}"
+    told = msgspec.json.decode(event.properties)
+    assert (told["clock"], told["level"], told.get("to", "")) == ("resolve", level, to)
+    assert b"It came torn." not in bytes(event.properties)
+
+
 def test_what_names_nobody_is_told_to_nobody() -> None:
     nobody = Contact("null", "noreply@example.com", "0")
     assert own_events.case_step(replace(complaint(State.RECEIVED), contact=nobody), NOON) is None

@@ -116,6 +116,24 @@ async def test_cases_are_closed_and_keep_their_number(service: Service) -> None:
     assert not any(notes)
 
 
+async def test_cases_of_others_go_on_without_who_is_forgotten(service: Service) -> None:
+    """Whoever is named at another's case is not whose case it is."""
+    other = {
+        "email": "ben@example.com",
+        "subject": "For ada@example.com as well",
+        "body": "We both, ada@example.com and I, wait. I am ada-1 of two.",
+    }
+    case = (await service.client.post("/v1/cases", json=other)).json()
+    await forget(service)
+    shown = (await service.client.get(f"/v1/cases/{case['id']}")).json()
+    assert (shown["state"], shown["email"]) == ("received", "ben@example.com")
+    assert shown["subject"] == "For [erased] as well"
+    assert shown["body"] == "We both, [erased] and I, wait. I am ada-1 of two."
+    assert [one["outcome"] for one in shown["clocks"]] == [None, None], "its clocks run on"
+    [row] = await rows(service, "complaint")
+    assert "ada@example.com" not in row["words"]
+
+
 async def test_all_parts_of_what_is_told_can_be_read_page_by_page(service: Service) -> None:
     assert await tells_nothing(service.engine, parts(Recogniser(EVENT_KEY)))
 

@@ -85,6 +85,10 @@ async def test_an_answer_is_sent_into_its_thread_once(service: Service) -> None:
         f"{at}/preview", json={"template": "sorry", "language": "de"}
     )
     assert german.json()["text"] == "Pardon"
+    wants = {"language": "de-AT", "reason": "She said so."}
+    assert (await service.client.patch(f"/v1/cases/{case['id']}", json=wants)).status_code == 200
+    hers = await service.client.post(f"{at}/preview", json={"template": "sorry"})
+    assert hers.json()["text"] == "Pardon"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +214,37 @@ async def test_a_chat_goes_on_with_its_case_and_is_a_claim(service: Service) -> 
     assert case["email"] is None
     told = (await service.client.get(f"/v1/cases/{case['id']}")).json()
     assert [one["body"] for one in told["messages"]] == ["line 1", "line 2"]
+
+
+async def test_what_is_written_on_after_closing_is_heard(service: Service) -> None:
+    """It opens the case again; when that is too late it is another case under the same id."""
+    chat = await centre(service, "chat")
+
+    async def says(number: int) -> tuple[str, int]:
+        post = {"conversation": {"id": "c1"}, "message": {"id": number, "content": str(number)}}
+        told = (await chat.posts(post)).json()
+        return told["result"], told["number"]
+
+    assert await says(1) == ("opened", 1)
+    [case] = (await service.client.get("/v1/cases")).json()["items"]
+    path = f"/v1/cases/{case['id']}"
+    for state in ("acknowledged", "assessed", "investigating", "response_offered", "closed"):
+        moved = await service.client.post(f"{path}/state", json={"state": state})
+        assert moved.status_code == 200, moved.text
+    assert await says(2) == ("continued", 1)
+    assert (await service.client.get(path)).json()["state"] == "reopened"
+    await service.change(
+        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() - interval '91 days' "
+        "WHERE workspace = :ws"
+    )
+    assert await says(3) == ("opened", 2)
+    assert await says(4) == ("continued", 2)
+    read = await service.rows(
+        "SELECT 1 FROM feedback.text_enrichment WHERE workspace = :ws AND source = 'message'"
+    )
+    assert len(read) == 2, "what goes on with a case is read, too"
+    changes = await service.rows("SELECT 1 FROM feedback.case_change WHERE workspace = :ws")
+    assert len(changes) == 9, "and live views are told of it"
 
 
 async def test_posts_of_others_are_refused(service: Service) -> None:

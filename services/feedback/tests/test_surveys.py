@@ -1,6 +1,6 @@
 """When an answer counts, changes, stays, or comes too late."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from uuid import UUID, uuid4
 
@@ -28,6 +28,13 @@ from rapport_feedback.domain.surveys import (
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 NEW_ID = UUID(int=1)
+
+
+def test_when_an_anonymous_answer_came_tells_the_day_in_utc_only() -> None:
+    late = datetime(2026, 1, 16, 23, 30, 5, 7, tzinfo=timezone(-2 * HOUR))
+    assert surveys.day_of(late) == datetime(2026, 1, 17, tzinfo=UTC)
+
+
 SCORES = st.integers(0, 10)
 
 

@@ -296,6 +296,11 @@ def test_customerios_calls() -> None:
     assert problems(device) == {0: ("not_supported", "")}
 
 
+def test_customerios_data_of_an_event_is_an_object() -> None:
+    found = opened(CustomerIo(), {"name": "Paid", "data": [1]}, "/api/v1/customers/u-1/events")
+    assert problems(found) == {0: ("invalid_type", "data")}
+
+
 def test_customerio_is_told_of_a_refusal() -> None:
     found = opened(CustomerIo(), {"data": {}}, "/api/v1/customers/u-1/events")
     assert problems(found) == {0: ("missing_field", "name")}

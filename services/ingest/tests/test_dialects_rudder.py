@@ -40,6 +40,13 @@ def test_what_is_no_event_is_left_to_its_verdict(event: bytes) -> None:
     assert filled(event, "d-1") == event
 
 
+@pytest.mark.parametrize("header", [b"", b"*", base64.b64encode(b" "), base64.b64encode(b"\xff")])
+def test_a_header_that_names_nobody_costs_nothing(header: bytes) -> None:
+    opened = Opened([msgspec.Raw(b"{}")])
+    with_anonymous_id(opened, header)
+    assert (bytes(opened.items[0]), opened.device) == (b"{}", True)
+
+
 def test_whose_device_it_is() -> None:
     event = b'{"event":"x","userId":"u"}'
     server = Request("POST", "/v1/track", b"", {}, event)

@@ -420,7 +420,7 @@ def test_an_empty_batch_has_no_items(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"batch":[1,]}', b'{"batch":[1', b"{batch:[]}", b'{"a":1}', b"[]"]
+    "body", [b'{"batch":[1,]}', b'{"batch":[1', b"{batch:[]}", b'{"a":1}', b"[]", b'{"bat']
 )
 def test_a_body_that_is_broken_around_its_events_is_refused(body: bytes) -> None:
     with pytest.raises(AppError, match="not valid JSON"):

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from services.profile.tests.grouped import joined
 from services.profile.tests.people import IDS, START, event
@@ -14,7 +15,7 @@ from rapport_profile.domain.groups.facts import fact_of
 from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.merge_rules import NO_RULES
 from rapport_profile.domain.naming import RENAMED
-from rapport_profile.domain.own_events import noted
+from rapport_profile.domain.own_events import POINT_CLEARED, cleared, noted
 from rapport_profile.domain.receipts import Answer, Wish, added, claims, last_copy_expires
 from rapport_profile.domain.republished import event_again
 from rapport_profile.domain.revising import Revising
@@ -102,6 +103,14 @@ def test_a_groups_key_is_a_name_that_can_be_kept(key: str) -> None:
     said = joined("1", "acme", user_id="A")
     assert fact_of(said, ("user_id", "A")) is not None
     assert fact_of(joined("1", key, user_id="A"), ("user_id", "A")) is None
+
+
+def test_an_operators_word_that_a_point_takes_messages_again_names_the_point() -> None:
+    said = {"channel": "email", "contact_point": "a@example.com", "operator": "ann"}
+    told = cleared(W, ("email", "a@example.com"), "m-1", START, said)
+    assert (told.name, told.message_id, told.timestamp) == (POINT_CLEARED, "m-1", START)
+    assert told.identifiers == [("email", "a@example.com")]
+    assert msgspec.json.decode(told.properties) == said
 
 
 def test_that_a_user_was_renamed_is_void_while_nobody_knows_the_former_id() -> None:

@@ -36,9 +36,9 @@ AVOID_SECONDS = 1.0
 DRAIN_SECONDS = 4.0
 """Time for Kafka to take a drained batch; under the 5 s after which its transaction is ended."""
 
-MAX_IN_HAND = 14 * 2**20
+MAX_IN_HAND = 11 * 2**20
 """Bytes of events that may wait for Kafka or Postgres in this process; more are not taken on.
-They cost about six times as much memory."""
+They cost up to ten times as much memory."""
 
 PUT_SECONDS = 5.0
 IDLE_SECONDS = 1.0

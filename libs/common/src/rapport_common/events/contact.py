@@ -132,9 +132,8 @@ def _e164(text: str, country: str | None) -> str | None:
         stated = match[1]
     else:
         return None
-    try:
-        found = phonenumbers.parse(stated, country)
-    except phonenumbers.NumberParseException:
+    found = _parsed(stated, country)
+    if found is None:
         return None
     if country is None:
         if not phonenumbers.is_possible_number(found):
@@ -142,7 +141,7 @@ def _e164(text: str, country: str | None) -> str | None:
     elif not phonenumbers.is_valid_number(found) or _has_its_code(stated, found):
         # Where the country is only assumed, a `12` from a form is nobody's number.
         return None
-    return _settled(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
+    return _settled(_written(found))
 
 
 def _settled(number: str) -> str | None:
@@ -151,15 +150,23 @@ def _settled(number: str) -> str | None:
     Of `+49 (0)030 …` a reader takes one zero at a time, as if each were the one before an area.
     """
     for _ in range(MAX_READINGS):
-        try:
-            again = phonenumbers.parse(number)
-        except phonenumbers.NumberParseException:
-            return None
-        told = phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164)
-        if told == number:
-            return number
+        again = _parsed(number, None)
+        told = None if again is None else _written(again)
+        if told is None or told == number:
+            return told
         number = told
     return None
+
+
+def _parsed(stated: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(stated, country)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _written(found: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
 
 
 def is_valid_phone(number: str) -> bool:

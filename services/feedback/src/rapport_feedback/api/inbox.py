@@ -159,7 +159,7 @@ def search_routes(engine: AsyncEngine) -> APIRouter:
         """Cases with all these words in one place, by their beginnings, the newest first: subject
         and description, with order and identifiers; a message; a note.
         """
-        query = words.query_of(caller.workspace, q)
+        query = words.query_of(q)
         if query is None:
             message = "q: there is no word in it to look for."
             raise InvalidRequestError(message, details={"parameter": "q"})

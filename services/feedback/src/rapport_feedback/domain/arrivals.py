@@ -66,7 +66,8 @@ def digest(place: str, email: str, subject: str, body: str, at: datetime) -> byt
 @dataclass(frozen=True, slots=True)
 class Thread:
     """A case that a mail may be about: `signed` says that a word of ours leads there; `emails` are
-    those of who it is from, claimed or known.
+    those of who it is from, claimed or known, also of cases that were merged into it; `claimed` is
+    the one that the case itself claims. `closed_at`: since when it is closed, None while it is not.
     """
 
     case_id: UUID
@@ -74,6 +75,12 @@ class Thread:
     emails: frozenset[str]
     signed: bool
     messages: int
+    claimed: str | None = None
+    closed_at: datetime | None = None
+
+    def may_reopen(self, since: datetime) -> bool:
+        """Whether an answer can open it again: not if it was closed before `since`."""
+        return self.closed_at is None or self.closed_at >= since
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +96,18 @@ class Course:
 
 
 def course(
-    letter: Letter, threads: Collection[Thread], after_closing: AfterClosing, most: int
+    letter: Letter,
+    threads: Collection[Thread],
+    after_closing: AfterClosing,
+    most: int,
+    reopens_since: datetime,
 ) -> Course:
     """What becomes of a mail that may be about one of `threads`, the surest first; a case takes so
-    many mails at `most`.
+    many mails at `most`, and is opened again if it was closed after `reopens_since`.
 
     A number in a subject, or the id of another mail, counts with the address of who wrote before
-    only, and never against the word of the receiving server. What a machine says moves nothing.
+    only, and never against the word of the receiving server. What a machine says moves nothing. At
+    a closed case nobody looks: what does not open it again is another case, unless those are kept.
     """
     if letter.loop:
         return Course("loop")
@@ -105,11 +117,14 @@ def course(
     theirs = _is_theirs(letter, found)
     is_known = theirs and (found.signed or letter.verdict == "pass")
     moves = is_known and not letter.automatic
-    if moves and found.state is State.CLOSED and after_closing == "new_case":
+    goes_on = moves and after_closing == "reopen" and found.may_reopen(reopens_since)
+    is_kept = letter.automatic or after_closing == "keep" or goes_on
+    if found.state is State.CLOSED and not is_kept:
         return Course("opened")
     if found.messages >= most:
         return Course("too_many", found)
-    return Course("continued", found, moves, theirs and letter.verdict == "pass")
+    is_claimed = letter.sender == found.claimed and letter.verdict == "pass"
+    return Course("continued", found, moves, is_claimed)
 
 
 def _is_theirs(letter: Letter, thread: Thread) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from rapport_feedback.domain.cases import UNACKNOWLEDGED, Clock, State
 from rapport_feedback.domain.hours import FARTHEST, Calendar, NeverOpenError
@@ -236,6 +237,8 @@ def ends(rule: Rule, moment: Moment) -> bool:
             return moment.told or moment.to is State.RESPONSE_OFFERED
         case Clock.RESOLVE | Clock.EXTERNAL:
             return rule.until is Until.ANSWERED and moment.to is State.RESPONSE_OFFERED
+        case _:
+            assert_never(rule.clock)
 
 
 def all_laps(rules: Sequence[Rule], moments: Sequence[Moment]) -> dict[tuple[Clock, int], Lap]:

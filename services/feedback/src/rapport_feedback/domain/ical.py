@@ -11,6 +11,7 @@ from dateutil.rrule import rrulestr
 MAX_TEXT = 1_000_000
 MAX_RULE = 300
 """Characters of a rule: what takes long to work out is long."""
+_LASTS = re.compile(r"\+?P([1-9][0-9]{0,3})([DW])")
 _EVERY = re.compile(r"[1-9][0-9]{0,3}")
 MAX_EVENTS, MAX_RULES, MAX_SPAN = 4000, 100, 60
 YEARS_AHEAD = 10
@@ -37,6 +38,7 @@ class _Event:
     line: int
     starts: str = ""
     ends: str = ""
+    lasts: str = ""
     rule: str = ""
     cancelled: bool = False
     more: list[str] = field(default_factory=list)
@@ -121,6 +123,8 @@ def _take(event: _Event, name: str, value: str) -> None:
             event.starts = value
         case "DTEND":
             event.ends = value
+        case "DURATION":
+            event.lasts = value.upper()
         case "RRULE":
             event.rule = value.upper()
         case "RDATE":
@@ -151,7 +155,7 @@ def _day(told: str, line: int) -> date:
 
 def _days(event: _Event, moved: set[date], until: date) -> set[date]:
     first = _day(event.starts, event.line)
-    length = (_day(event.ends, event.line) - first).days if _is_day(event.ends) else 1
+    length = _length(event, first)
     if not 1 <= length <= MAX_SPAN:
         message = f"the event at line {event.line} has {length} days, not 1 to {MAX_SPAN}"
         raise ICalError(message)
@@ -161,6 +165,19 @@ def _days(event: _Event, moved: set[date], until: date) -> set[date]:
     begins -= moved | {_day(one, event.line) for one in event.less}
     begins = {day for day in begins if day <= until}
     return {day + timedelta(days=later) for day in begins for later in range(length)}
+
+
+def _length(event: _Event, first: date) -> int:
+    """Days from the first to the last; an event that ends when it begins is of one, as it is shown
+    by those who write such.
+    """
+    if _is_day(event.ends):
+        return (_day(event.ends, event.line) - first).days or 1
+    lasts = _LASTS.fullmatch(event.lasts)
+    if event.lasts and lasts is None:
+        message = f"the event at line {event.line} lasts {event.lasts[:40]!r}, not P3D or P1W"
+        raise ICalError(message)
+    return int(lasts[1]) * (7 if lasts[2] == "W" else 1) if lasts else 1
 
 
 def _repeated(event: _Event, first: date, until: date) -> set[date]:

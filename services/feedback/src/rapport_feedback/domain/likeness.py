@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 
 LEAST = 0.3
 """From so much on two texts are near each other."""
@@ -12,13 +13,18 @@ _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 MOST_LETTERS = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Saying:
     """What a case says, and whose and about what it is; what is empty is not known."""
 
     text: str
     people: frozenset[tuple[str, str]] = frozenset()
     order_id: str = ""
+
+    @cached_property
+    def pieces(self) -> frozenset[str]:
+        """Its words, worked out once for all that it is compared with."""
+        return pieces(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,9 @@ class Likeness:
 
     @property
     def is_proposed(self) -> bool:
-        """The same order; or the same person with near words; or anybody with all the same."""
+        """The same order, or the same person with near words; who says to be somebody counts as
+        them here: nothing is decided by it.
+        """
         return self.same_order or (self.same_person and self.words >= LEAST)
 
     @property
@@ -42,7 +50,7 @@ class Likeness:
 
 def likeness(one: Saying, other: Saying) -> Likeness:
     """The same whichever comes first."""
-    ours, theirs = pieces(one.text), pieces(other.text)
+    ours, theirs = one.pieces, other.pieces
     both = ours | theirs
     return Likeness(
         words=len(ours & theirs) / len(both) if both else 0.0,

@@ -74,7 +74,7 @@ class Answering:
         name = (arrived.writer.name if arrived else None) or ""
         brand = await brand_of(tx, SCHEMA, workspace)
         values = values_of(complaint, name=name, agent=agent, brand=brand.name or "")
-        source = await _source(tx, workspace, draft)
+        source = await _source(tx, workspace, draft, complaint.fields.language)
         try:
             subject, text = (rendered(one, values) for one in source)
         except TemplateError as error:
@@ -190,10 +190,16 @@ class Answering:
         return await self._cases.get(tx, *place)
 
 
-async def _source(tx: AsyncConnection, workspace: str, draft: Draft) -> tuple[str, str]:
-    """Subject and text, as they are to be rendered."""
+async def _source(
+    tx: AsyncConnection, workspace: str, draft: Draft, language: str
+) -> tuple[str, str]:
+    """Subject and text, as they are to be rendered: in the language of the draft, else in that in
+    which the customer wants to be answered, else in English.
+    """
     if not draft.template:
         return draft.subject, draft.text
     texts = (await catalogue.current(tx, workspace, "template", draft.template)).document["texts"]
-    chosen = texts.get(draft.language) or texts.get("en") or next(iter(texts.values()))
+    asked = (draft.language, language, "en")
+    wanted = (one for name in asked for one in (name, name.partition("-")[0]))
+    chosen = next((texts[one] for one in wanted if one in texts), next(iter(texts.values())))
     return draft.subject or chosen.get("subject", ""), chosen["text"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_feedback import metrics
 from rapport_feedback.domain.arrivals import Arrival, Writer
 from rapport_feedback.domain.case_fields import Fields
 from rapport_feedback.domain.cases import Complaint, State
@@ -15,12 +16,15 @@ from rapport_feedback.domain.naming import named
 from rapport_feedback.domain.replies import MOST_MESSAGES
 from rapport_feedback.handlers.arriving import Arriving, Words
 from rapport_feedback.handlers.cases import CUSTOMER
-from rapport_feedback.handlers.replies import ANSWERED
-from rapport_feedback.store import arrivals
+from rapport_feedback.store import arrivals, case_messages
 from rapport_feedback.store import connectors as store
+from rapport_feedback.store.case_messages import Message
 from rapport_feedback.store.catalogue import Listing
 
 Result = Literal["opened", "continued", "again", "too_many"]
+ANSWERED = "The customer has written again."
+_GOES_ON = {State.WAITING_CUSTOMER: State.INVESTIGATING, State.CLOSED: State.REOPENED}
+"""What a case is when its customer writes on."""
 
 
 class Connecting:
@@ -45,10 +49,14 @@ class Connecting:
             return complaint, "again"
         if thread.messages >= MOST_MESSAGES:
             return complaint, "too_many"
-        await _keep(tx, place, name, said, now)
-        if thread.state is State.WAITING_CUSTOMER:
-            to = State.INVESTIGATING
+        if not thread.may_reopen(now - cases.levels.reopen):
+            # Nobody looks at a case that stays closed.
+            return await self._open(tx, workspace, connector, said, now), "opened"
+        await _keep(tx, place, name, said, now, opens=False)
+        to = _GOES_ON.get(thread.state)
+        if to is not None:
             complaint = await cases.move(tx, *place, to, actor=CUSTOMER, note=ANSWERED, now=now)
+            metrics.CASES.labels(to).inc()
         return complaint, "continued"
 
     async def _open(
@@ -69,13 +77,20 @@ class Connecting:
         )
         place = (workspace, made.case_id)
         await store.note(tx, place, (connector.name, "case", said.id), now)
-        await _keep(tx, place, connector.name, said, now)
+        await _keep(tx, place, connector.name, said, now, opens=True)
         return made
 
 
 async def _keep(
-    tx: AsyncConnection, place: tuple[str, UUID], name: str, said: Told, now: datetime
+    tx: AsyncConnection,
+    place: tuple[str, UUID],
+    name: str,
+    said: Told,
+    now: datetime,
+    *,
+    opens: bool,
 ) -> None:
     await store.note(tx, place, (name, "message", said.message_id), now)
     mark = sha256(f"{name}\0{said.message_id}".encode()).hexdigest()
-    await store.add_message(tx, place, mark, subject=said.subject, body=said.body, at=now)
+    message = Message(mark, now, "", said.subject, said.body)
+    await case_messages.keep(tx, *place, message, opens=opens)

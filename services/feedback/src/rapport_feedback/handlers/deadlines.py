@@ -15,7 +15,7 @@ from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint
 from rapport_feedback.domain.winding import Kept
 from rapport_feedback.handlers import rewind_asking
-from rapport_feedback.store import breaches, case_clocks, case_entries
+from rapport_feedback.store import breaches, case_changes, case_clocks, case_entries
 from rapport_feedback.store import cases as store
 from rapport_feedback.store.case_entries import Notice
 from rapport_feedback.store.due import CLOCKS, DUE, KINDS
@@ -69,6 +69,8 @@ class Passed:
     ) -> None:
         """Write it down, and tell what is new of it."""
         await case_clocks.save(tx, self.laps)
+        # Views go by it, such as that of what is overdue.
+        await case_changes.note_all(tx, {place for place, _kept in self.laps})
         fresh = await breaches.add(tx, self.missed)
         for complaint, breach in self.missed:
             place = complaint.workspace, complaint.case_id

@@ -82,7 +82,8 @@ class Mails:
         if of_sender >= MAILS_AN_HOUR:
             return "flood"
         threads = await self._threads(tx, workspace, word, letter)
-        then = course(letter, threads, address.after_closing, MOST_MESSAGES)
+        since = now - self._arriving.cases.levels.reopen
+        then = course(letter, threads, address.after_closing, MOST_MESSAGES, since)
         if then.what == "opened":
             await self._open(tx, address, letter, now)
         elif then.what == "continued":
@@ -115,7 +116,7 @@ class Mails:
             Words(letter.subject, letter.body),
         )
         place = (address.workspace, made.case_id)
-        await store.add_mail(tx, *place, letter, now)
+        await store.add_mail(tx, *place, letter, now, opens=True)
         await attach_what_goes(tx, place, letter.files, "mail", now)
 
     async def _go_on(
@@ -124,7 +125,7 @@ class Mails:
         if then.thread is None:
             return
         place = (address.workspace, then.thread.case_id)
-        await store.add_mail(tx, *place, letter, now)
+        await store.add_mail(tx, *place, letter, now, opens=False)
         await attach_what_goes(tx, place, letter.files, "mail", now)
         cases = self._arriving.cases
         arrival = await store.arrival(tx, *place)

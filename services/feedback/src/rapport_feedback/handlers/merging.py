@@ -59,8 +59,13 @@ class Merging:
         """Cases that may be the same as this one, the likest first."""
         one = await self._cases.get(tx, workspace, case_id)
         at = one.case.opened_at
-        found = await merging.compared(tx, one, at - NEAR, at + NEAR)
-        judged = [(other, likeness(_saying(one), _saying(other))) for other in found]
+        claim = (await merging.claimed(tx, workspace, [case_id])).get(case_id)
+        found = await merging.compared(tx, one, claim, at - NEAR, at + NEAR)
+        claims = await merging.claimed(tx, workspace, [other.case_id for other in found])
+        said = _saying(one, claim)
+        judged = [
+            (other, likeness(said, _saying(other, claims.get(other.case_id)))) for other in found
+        ]
         chosen = [(other, like) for other, like in judged if like.is_proposed]
         return sorted(chosen, key=lambda pair: (-pair[1].score, -pair[0].number))
 
@@ -254,8 +259,9 @@ class Merging:
         return after
 
 
-def _saying(one: Complaint) -> Saying:
+def _saying(one: Complaint, claim: str | None) -> Saying:
     contact = one.contact
-    given = (("u", contact.user_id), ("e", contact.email), ("a", contact.anonymous_id))
+    email = contact.email or claim
+    given = (("u", contact.user_id), ("e", email), ("a", contact.anonymous_id))
     people = frozenset((kind, value) for kind, value in given if value)
     return Saying(f"{one.subject} {one.body}", people, one.fields.order_id)

@@ -12,6 +12,7 @@ from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.replies import MOST_MESSAGES, Reply
 from rapport_feedback.handlers.cases import CUSTOMER, Cases
 from rapport_feedback.store import case_messages as store
+from rapport_feedback.store.case_messages import Message
 
 _NAMES = UUID("5b8b7c1e-6a5e-4f0e-9f0e-3d2a4c1b7e90")
 ANSWERED = "The customer has answered by mail."
@@ -46,12 +47,12 @@ class Replies:
                 fields=Fields(channel="mail"),
             )
             metrics.CASES.labels(State.RECEIVED).inc()
-            await store.add(tx, case_id, one)
+            await store.keep(tx, one.workspace, case_id, Message.of(one), opens=True)
             return "opened"
         case_id, state, messages = known
         if messages >= MOST_MESSAGES:
             return "too_many"
-        await store.add(tx, case_id, one)
+        await store.keep(tx, one.workspace, case_id, Message.of(one))
         if state is State.WAITING_CUSTOMER:
             # This is what was waited for.
             await self._cases.move(

@@ -97,7 +97,7 @@ def _mentions(recogniser: Recogniser, *texts: str) -> Choose:
     def choose(row: Told, who: Subject) -> Iterable[Told]:
         if not _is_theirs(row, who, recogniser):
             for name in texts:
-                if recogniser.speaks_of(who, row[name]):
+                if recogniser.is_mentioned(who, row[name]):
                     yield {"text": covered(recogniser, who, row[name])}
 
     return choose

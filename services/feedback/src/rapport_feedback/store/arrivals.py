@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_feedback.domain.arrivals import AfterClosing, Arrival, Thread, Writer
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.letters import Letter
-from rapport_feedback.store import case_changes
+from rapport_feedback.store.case_messages import Message, keep
 
 
 class Form(NamedTuple):
@@ -271,12 +271,15 @@ async def threads(
             emails=frozenset(one for one in names if one) | (before.emails if before else set()),
             signed=row.case_id in cases or (before is not None and before.signed),
             messages=int(goal.messages),
+            claimed=goal.claimed or goal.email,
+            closed_at=goal.closed_at,
         )
     return sorted(found.values(), key=lambda one: not one.signed)
 
 
 _THREADS = text(
-    "SELECT c.case_id, c.heir_id, c.state, c.email, (SELECT a.email FROM feedback.case_arrival a "
+    "SELECT c.case_id, c.heir_id, c.state, c.closed_at, c.email, "
+    "(SELECT a.email FROM feedback.case_arrival a "
     "WHERE a.workspace = c.workspace AND a.case_id = c.case_id) AS claimed, "
     "(SELECT count(*) FROM feedback.case_message m "
     "WHERE m.workspace = c.workspace AND m.case_id = c.case_id) AS messages "
@@ -289,15 +292,15 @@ _THREADS = text(
 
 
 async def add_mail(
-    tx: AsyncConnection, workspace: str, case_id: UUID, one: Letter, at: datetime
+    tx: AsyncConnection, workspace: str, case_id: UUID, one: Letter, at: datetime, *, opens: bool
 ) -> bool:
-    """Keep a mail at its case; False for one that is kept already."""
+    """Keep a mail at its case, which it has opened or goes on with; False for one that is kept
+    already.
+    """
     given = {
         "workspace": workspace,
         "message_id": one.mark,
         "case_id": case_id,
-        "subject": one.subject,
-        "body": one.body,
         "sender": one.sender,
         "own_id": one.own_id,
         "verdict": one.verdict,
@@ -305,17 +308,9 @@ async def add_mail(
         "quoted": one.quoted,
         "at": at,
     }
-    kept = await tx.execute(
-        text(
-            "INSERT INTO feedback.case_message (workspace, message_id, case_id, send_key, subject, "
-            "body, at) VALUES (:workspace, :message_id, :case_id, '', :subject, :body, :at) "
-            "ON CONFLICT DO NOTHING"
-        ),
-        given,
-    )
-    if not kept.rowcount:
+    message = Message(one.mark, at, "", one.subject, one.body)
+    if not await keep(tx, workspace, case_id, message, opens=opens):
         return False
-    await case_changes.note(tx, workspace, case_id)
     await tx.execute(
         text(
             "INSERT INTO feedback.case_mail (workspace, message_id, case_id, sender, own_id, "

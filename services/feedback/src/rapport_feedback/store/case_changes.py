@@ -1,11 +1,13 @@
 """Which cases have changed, in the order in which that can be seen: what live views read."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.statements import text
 
 LAST_ID = UUID(int=2**128 - 1)
 _NOW = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
@@ -28,6 +30,19 @@ async def note(tx: AsyncConnection, workspace: str, case_id: UUID) -> None:
             f"VALUES (:workspace, {_MINE}, :case_id) ON CONFLICT DO NOTHING"
         ),
         {"workspace": workspace, "case_id": case_id},
+    )
+
+
+async def note_all(tx: AsyncConnection, places: Collection[tuple[str, UUID]]) -> None:
+    """This transaction changes cases, each given by its workspace and id."""
+    workspaces, ids = [one[0] for one in places], [one[1] for one in places]
+    await tx.execute(
+        text(
+            "INSERT INTO feedback.case_change (workspace, xid, case_id) "
+            f"SELECT v.workspace, {_MINE}, v.case_id FROM unnest(CAST(:workspaces AS text[]), "
+            "CAST(:ids AS uuid[])) AS v(workspace, case_id) ON CONFLICT DO NOTHING"
+        ),
+        {"workspaces": workspaces, "ids": ids},
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_feedback.domain.cases import State
 from rapport_feedback.domain.replies import Reply
-from rapport_feedback.store import texts
+from rapport_feedback.store import case_changes, texts
 
 
 class Message(NamedTuple):
@@ -20,6 +20,11 @@ class Message(NamedTuple):
     send_key: str
     subject: str
     body: str
+
+    @classmethod
+    def of(cls, one: Reply) -> "Message":
+        """An answer to a mail of ours."""
+        return cls(one.message_id, one.at, one.send_key, one.subject, one.body)
 
 
 async def is_known(tx: AsyncConnection, one: Reply) -> bool:
@@ -56,16 +61,20 @@ async def open_thread(tx: AsyncConnection, one: Reply) -> tuple[UUID, State, int
     return None if row is None else (row.case_id, State(row.state), int(row.messages))
 
 
-async def add(tx: AsyncConnection, case_id: UUID, one: Reply) -> None:
-    """Keep a message at its case."""
-    await tx.execute(
+async def keep(
+    tx: AsyncConnection, workspace: str, case_id: UUID, one: Message, *, opens: bool = False
+) -> bool:
+    """Keep a message at its case, where live views are told of it and its words are read, unless it
+    has opened the case, whose words these are; False for one that is kept already.
+    """
+    kept = await tx.execute(
         text(
             "INSERT INTO feedback.case_message (workspace, message_id, case_id, send_key, subject, "
             "body, at) VALUES (:workspace, :message_id, :case_id, :send_key, :subject, :body, :at) "
             "ON CONFLICT DO NOTHING"
         ),
         {
-            "workspace": one.workspace,
+            "workspace": workspace,
             "message_id": one.message_id,
             "case_id": case_id,
             "send_key": one.send_key,
@@ -74,7 +83,12 @@ async def add(tx: AsyncConnection, case_id: UUID, one: Reply) -> None:
             "at": one.at,
         },
     )
-    await texts.note(tx, one.workspace, "message", one.message_id)
+    if not kept.rowcount:
+        return False
+    await case_changes.note(tx, workspace, case_id)
+    if not opens:
+        await texts.note(tx, workspace, "message", one.message_id)
+    return True
 
 
 async def of_case(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[Message]:

@@ -41,13 +41,15 @@ async def note(
     tx: AsyncConnection, place: tuple[str, UUID], own: tuple[str, Made, str], at: datetime
 ) -> None:
     """What is `own` to a connector (its name, what it is, the id there) has made the case of this
-    `place`, or is a message of it, for ever.
+    `place`, or is a message of it: for ever, or until it makes another one.
     """
     connector, kind, external_id = own
     await tx.execute(
         text(
             "INSERT INTO feedback.connector_post (workspace, connector, kind, external_id, "
-            "case_id, at) VALUES (:workspace, :connector, :kind, :external_id, :case_id, :at)"
+            "case_id, at) VALUES (:workspace, :connector, :kind, :external_id, :case_id, :at) "
+            "ON CONFLICT (workspace, connector, kind, external_id) DO UPDATE "
+            "SET case_id = excluded.case_id, at = excluded.at"
         ),
         {
             "workspace": place[0],
@@ -55,33 +57,6 @@ async def note(
             "kind": kind,
             "external_id": external_id,
             "case_id": place[1],
-            "at": at,
-        },
-    )
-
-
-async def add_message(
-    tx: AsyncConnection,
-    place: tuple[str, UUID],
-    message_id: str,
-    *,
-    subject: str,
-    body: str,
-    at: datetime,
-) -> None:
-    """Keep what was posted at its case, as a mail is kept."""
-    await tx.execute(
-        text(
-            "INSERT INTO feedback.case_message (workspace, message_id, case_id, send_key, subject, "
-            "body, at) VALUES (:workspace, :message_id, :case_id, '', :subject, :body, :at) "
-            "ON CONFLICT DO NOTHING"
-        ),
-        {
-            "workspace": place[0],
-            "message_id": message_id,
-            "case_id": place[1],
-            "subject": subject,
-            "body": body,
             "at": at,
         },
     )

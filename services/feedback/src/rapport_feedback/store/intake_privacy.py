@@ -33,7 +33,7 @@ def _claims(recogniser: Recogniser, forget: Sequence[TextClause]) -> Sweep:
     def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
         email, phone, name = row
         named = known.is_named(who, "email", email) or known.is_named(who, "phone", phone)
-        return named or known.speaks_of(who, name)
+        return named or known.is_mentioned(who, name)
 
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
@@ -56,7 +56,7 @@ def _mails(recogniser: Recogniser) -> Sweep:
     """Mails of the person at others' cases, and what others cite of them."""
 
     def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
-        return known.is_named(who, "email", row[0]) or known.speaks_of(who, row[1])
+        return known.is_named(who, "email", row[0]) or known.is_mentioned(who, row[1])
 
     key = {"message_id": "text"}
     return Read(
@@ -85,6 +85,7 @@ def _files(recogniser: Recogniser) -> Sweep:
         ("name",),
         recogniser,
         change,
+        speaks=lambda row, who, known: known.is_mentioned(who, row[0]),
         where=f"workspace = :workspace AND at < {BEFORE}",
         names=AND_AT,
     )

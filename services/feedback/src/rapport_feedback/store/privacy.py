@@ -107,9 +107,10 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _invitations(recogniser),
         *intake_privacy.intake_sweeps(recogniser, _FORGET),
         _cases(recogniser),
+        _written(recogniser, "feedback.complaint", {"case_id": "uuid"}, "opened_at"),
         _notes(recogniser),
         _entries(recogniser),
-        _messages(recogniser),
+        _written(recogniser, "feedback.case_message", {"message_id": "text"}, "at"),
         *ASKED,
         _bulk_changes(recogniser),
         forgotten_posts(SCHEMA),
@@ -158,6 +159,7 @@ def _comments(recogniser: Recogniser) -> Sweep:
         ("comment", "CAST(words AS text)"),
         recogniser,
         _with_texts("UPDATE feedback.response SET comment = '', words = '{}'", key),
+        speaks=_mentions,
         where="workspace = :workspace AND (comment <> '' OR words <> '{}') "
         f"AND answered_at < {BEFORE}",
         names=AND_AT,
@@ -182,8 +184,7 @@ def _cases(recogniser: Recogniser) -> Sweep:
     """Those of the person are closed: nobody is left to answer. Their clocks stop."""
 
     def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
-        named = any(known.is_named(who, *one) for one in zip(_NAMES, row[:3], strict=True))
-        return named or known.speaks_of(who, *row[3:])
+        return any(known.is_named(who, *one) for one in zip(_NAMES, row, strict=True))
 
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
@@ -194,13 +195,49 @@ def _cases(recogniser: Recogniser) -> Sweep:
     return Read(
         "feedback.complaint",
         {"case_id": "uuid"},
-        (*_NAMES, "subject", "body"),
+        _NAMES,
         recogniser,
         change,
         speaks=speaks,
         where=f"workspace = :workspace AND opened_at < {BEFORE}",
         names=AND_AT,
     )
+
+
+def _written(recogniser: Recogniser, table: str, key: Mapping[str, str], at: str) -> Sweep:
+    """What others wrote of the person: it goes on without what stands for them."""
+    (name, type_), *_ = key.items()
+    dropped = changing(DROP_TEXTS, key)
+    covered = text(
+        f"UPDATE {table} SET subject = :subject, body = :body WHERE workspace = :workspace "
+        f"AND {name} = CAST(CAST(:key AS text) AS {type_})"
+    )
+
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            given = {
+                "workspace": who.workspace,
+                "key": row[0],
+                "subject": recogniser.without(who, row.subject),
+                "body": recogniser.without(who, row.body),
+            }
+            await tx.execute(covered, given)
+        await dropped(tx, who, rows)
+
+    return Read(
+        table,
+        key,
+        ("subject", "body"),
+        recogniser,
+        change,
+        speaks=_mentions,
+        where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND {at} < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _mentions(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
+    return known.is_mentioned(who, *row)
 
 
 def _notes(recogniser: Recogniser) -> Sweep:
@@ -212,6 +249,7 @@ def _notes(recogniser: Recogniser) -> Sweep:
         ("note",),
         recogniser,
         changing("UPDATE feedback.case_event SET note = ''", key),
+        speaks=_mentions,
         where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
         names=AND_AT,
     )
@@ -226,21 +264,8 @@ def _entries(recogniser: Recogniser) -> Sweep:
         ("note",),
         recogniser,
         changing(BLANK_ENTRIES, key),
+        speaks=_mentions,
         where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
-        names=AND_AT,
-    )
-
-
-def _messages(recogniser: Recogniser) -> Sweep:
-    """What others wrote of the person by mail."""
-    key = {"message_id": "text"}
-    return Read(
-        "feedback.case_message",
-        key,
-        ("subject", "body"),
-        recogniser,
-        _with_texts("UPDATE feedback.case_message SET subject = '', body = ''", key),
-        where=f"workspace = :workspace AND (subject <> '' OR body <> '') AND at < {BEFORE}",
         names=AND_AT,
     )
 
@@ -254,6 +279,7 @@ def _bulk_changes(recogniser: Recogniser) -> Sweep:
         ("spec->>'note'", "spec->>'reason'"),
         recogniser,
         changing("UPDATE feedback.job SET spec = spec - 'note' - 'reason'", key),
+        speaks=_mentions,
         where="workspace = :workspace AND kind = 'change_cases' AND (spec ? 'note' "
         f"OR spec ? 'reason') AND created_at < {BEFORE}",
         names=AND_AT,

@@ -73,6 +73,7 @@ Table(
     _of_case(),
     UniqueConstraint("workspace", "digest"),
     Index(None, "workspace", "place", "at"),
+    Index(None, "workspace", "email", postgresql_where=text("email IS NOT NULL")),
 )
 
 # What is known of a mail beside its text, which is in `case_message`.
