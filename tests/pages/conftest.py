@@ -152,6 +152,8 @@ def _pages() -> dict[str, str]:
         pages |= {f"{name}-{language}": one.html for name, one in _forms(about).items()}
         day = NOON.date()
         pages[f"case-{language}"] = feedback.case_taken("t", 7, day, **about).html  # type: ignore[arg-type] # as above
+        pages[f"complain-{language}"] = feedback.complaint_form(files=True, **about).html  # type: ignore[arg-type] # as above
+        pages[f"complained-{language}"] = feedback.complaint_taken(7, day, **about).html  # type: ignore[arg-type] # as above
         pages[f"lost-{language}"] = feedback.problem(404, "", language=language).html
         pages[f"leave-{language}"] = campaign.ask("ada@example.com", **about).html  # type: ignore[arg-type] # as above
         pages[f"left-{language}"] = campaign.done("ada@example.com", **about).html  # type: ignore[arg-type] # as above

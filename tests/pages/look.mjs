@@ -4,6 +4,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { require, withBrowser } from '../sdks/browser/chromium.mjs'
 
+const SMALL = 320
 const PHONE = 375
 const DESK = 1280
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
@@ -14,14 +15,38 @@ const look = () => {
     width: document.documentElement.scrollWidth,
     rows: rows.size,
     fetched: performance.getEntriesByType('resource').length,
+    scripts: document.scripts.length,
+    fields: [...document.querySelectorAll('input, textarea, button')]
+      .filter((one) => one.checkVisibility())
+      .map((one) => one.name || one.className),
+    unnamed: [...document.querySelectorAll('input, textarea')]
+      .filter((one) => one.checkVisibility() && !one.labels[0]?.innerText.trim())
+      .map((one) => one.name),
   }
 }
+
+// The fields that the tabulator comes to, in its order, once around.
+const walk = async (tab) => {
+  const reached = []
+  for (let left = 20; left > 0; left--) {
+    await tab.keyboard.press('Tab')
+    const name = await tab.evaluate(() => {
+      const { name, className, tagName } = document.activeElement
+      return tagName === 'BODY' ? null : name || className
+    })
+    if (name === null || reached.includes(name)) break
+    reached.push(name)
+  }
+  return reached
+}
+const isForm = (name) => name.startsWith('complain-')
 
 // What the checker finds does not depend on the width; colours do depend on the scheme, but not
 // on the language.
 const views = (name) => [
   { asked: PHONE, scheme: 'light', check: true },
   ...(name.endsWith('-en.html') ? [{ asked: PHONE, scheme: 'dark', check: true }] : []),
+  ...(isForm(name) ? [{ asked: SMALL, scheme: 'light', check: true }] : []),
   { asked: DESK, scheme: 'light', check: false },
 ]
 
@@ -42,9 +67,19 @@ const main = async (folder, pictures) => {
         await tab.emulateMedia({ colorScheme: scheme })
         await tab.goto(pathToFileURL(path.join(folder, name)).href)
         const seen = await tab.evaluate(look)
+        const reached = isForm(name) ? await walk(tab) : []
+        const bytes = fs.statSync(path.join(folder, name)).size
         const picture = `${name}-${asked}-${scheme}.png`
         if (pictures) await tab.screenshot({ path: path.join(pictures, picture), fullPage: true })
-        found.push({ page: name, asked, scheme, ...seen, violations: check ? await violations(tab) : [] })
+        found.push({
+          page: name,
+          asked,
+          scheme,
+          ...seen,
+          reached,
+          bytes,
+          violations: check ? await violations(tab) : [],
+        })
       }
     }
   })

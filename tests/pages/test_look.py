@@ -37,3 +37,19 @@ def test_the_scale_stays_in_one_row(seen: Seen) -> None:
 
 def test_the_pages_fetch_nothing(seen: Seen) -> None:
     assert where(seen, lambda one: one["fetched"]) == []
+
+
+def test_a_complaint_can_be_made_without_a_mouse(seen: Seen) -> None:
+    """The tabulator comes to each field that is seen, in the order of the page, and to no other."""
+    forms = [one for one in seen if one["page"].startswith("complain-")]
+    assert {one["asked"] for one in forms} == {320, 375, 1280}
+    order = ["subject", "body", "order", "name", "email", "phone", "files", "send"]
+    assert where(forms, lambda one: one["fields"] != order) == []
+    assert where(forms, lambda one: [at for at in one["reached"] if at in order] != order) == []
+    assert where(forms, lambda one: "website" in one["reached"]) == []
+    assert where(forms, lambda one: one["unnamed"]) == []
+
+
+def test_a_complaint_needs_no_script_and_little_to_load(seen: Seen) -> None:
+    forms = [one for one in seen if one["page"].startswith("complain")]
+    assert where(forms, lambda one: one["scripts"] or one["bytes"] >= 50_000) == []
