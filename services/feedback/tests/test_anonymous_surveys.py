@@ -168,3 +168,14 @@ async def test_who_comes_without_a_key_goes_on_with_what_was_begun(service: Serv
     assert "Thank you for your answers" in last.text
     [row] = await service.rows("SELECT state FROM feedback.response WHERE workspace = :ws")
     assert row["state"] == "complete"
+
+
+async def test_a_link_for_all_lasts_until_its_survey_is_archived(service: Service) -> None:
+    survey = await made(service)
+    path = await link(service, survey)
+    await service.change(
+        "UPDATE feedback.invitation SET expires_at = created_at WHERE workspace = :ws"
+    )
+    assert (await service.client.get(path)).status_code == 200
+    await service.client.delete(f"/v1/surveys/{survey}")
+    assert (await service.client.get(path)).status_code == 410

@@ -51,8 +51,26 @@ async def test_an_anonymous_text_is_read_and_has_no_instant(
     for row in (waits, found):
         instants = [one for one in row.values() if isinstance(one, datetime)]
         assert {one.astimezone(UTC).time() for one in instants} == {time(0)}
+    one = f"/v1/texts/{found['text_id']}"
+    assert await texts(service) == [], "one of fewer than five is told to nobody"
+    assert (await service.client.get(one)).status_code == 404
+    await service.change("UPDATE feedback.response SET released = true WHERE workspace = :ws")
     [shown] = await texts(service)
     assert (shown["label"], shown["read_at"], shown["case_id"]) == ("negative", None, None)
+    assert shown["response_id"] is None, "it leads to the rest of the answer"
+
+
+async def test_an_anonymous_text_is_like_no_other(service: Service, reader: Reader) -> None:
+    words = "The delivery was very bad, and nobody has ever called me back about it since."
+    await answered(service, await link(service, await made(service)), 1, words)
+    await case(service, words, email="ada@example.com")
+    await read(service, reader)
+    await service.change("UPDATE feedback.response SET released = true WHERE workspace = :ws")
+    shown = await texts(service)
+    assert len(shown) == 2
+    for one in shown:
+        got = await service.client.get(f"/v1/texts/{one['id']}")
+        assert got.json()["alike"] == []
 
 
 async def score(service: Service) -> dict[str, Any]:
@@ -76,7 +94,10 @@ async def test_scores_by_topic_count_answers_once_and_few_anonymous_ones_not_at_
     assert (found["answers"], found["detractors"], found["promoters"]) == (2, 1, 1)
     assert (found["share_of_detractors"], found["texts"]) == (0.5, 2)
     await service.change(
-        "UPDATE feedback.response SET anonymous = true WHERE workspace = :ws AND score = 2"
+        "WITH of_them AS (UPDATE feedback.response SET anonymous = true, score = NULL "
+        "WHERE workspace = :ws AND score = 2 RETURNING workspace, response_id) "
+        "UPDATE feedback.text_enrichment e SET anonymous = true FROM of_them o "
+        "WHERE e.workspace = o.workspace AND e.response_id = o.response_id"
     )
     assert (await score(service))["answers"] is None
     assert (await service.client.get("/v1/text-topics/none/score")).status_code == 404

@@ -165,7 +165,7 @@ async def invitation(
         text(
             "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
             "i.anonymous_id, i.expires_at, i.kind AS link, CAST(i.context AS text) AS context, "
-            "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version "
+            "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version, s.archived_at "
             "FROM feedback.invitation i JOIN feedback.survey s USING (workspace, survey_id) "
             f"WHERE i.invitation_id = :invitation_id {'FOR UPDATE OF i' if lock else ''}"
         ),
@@ -185,6 +185,8 @@ async def invitation(
         question=row["question"],
         version=row["version"],
         is_open=row["link"] == OPEN_LINK,
+        # It is on paper and in web pages: it ends with its survey.
+        lasts=row["link"] == OPEN_LINK and row["archived_at"] is None,
         context=msgspec.json.decode(row["context"]),
         traits=msgspec.json.decode(row["traits"]),
     )

@@ -17,6 +17,12 @@ _COLUMNS = (
     "reason, read_by, read_at, language, sentiment, label, topics, said_label, said_topics, bands, "
     "CAST(result AS text) AS result"
 )
+_TOLD = (
+    "(NOT e.anonymous OR EXISTS (SELECT FROM feedback.response r WHERE r.workspace = e.workspace "
+    "AND r.response_id = e.response_id AND r.released))"
+)
+"""An anonymous text is told of with its answer: among enough others, before that to nobody."""
+
 CANDIDATES = 200
 """Texts with a band in common that are compared."""
 
@@ -74,7 +80,8 @@ async def listed(
     where = "".join(f" AND {conditions[name]}" for name in given)
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace{where} "
+            f"SELECT {_COLUMNS} FROM feedback.text_enrichment e "
+            f"WHERE workspace = :workspace{where} AND {_TOLD} "
             "AND (CAST(:after AS uuid) IS NULL OR text_id > :after) ORDER BY text_id LIMIT :limit"
         ),
         {"workspace": workspace, "after": after, "limit": limit, **given},
@@ -88,8 +95,9 @@ async def one(
     """A text of a workspace."""
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace "
-            f"AND text_id = :text_id {'FOR UPDATE' if lock else ''}"
+            f"SELECT {_COLUMNS} FROM feedback.text_enrichment e "
+            f"WHERE workspace = :workspace AND text_id = :text_id AND {_TOLD} "
+            f"{'FOR UPDATE' if lock else ''}"
         ),
         {"workspace": workspace, "text_id": text_id},
     )
@@ -98,11 +106,16 @@ async def one(
 
 
 async def candidates(tx: AsyncConnection, workspace: str, of: Text) -> list[Text]:
-    """Other texts that may be nearly the same."""
+    """Other texts that may be nearly the same; none of an anonymous one, nor such a one.
+
+    The same words under a name would tell whose it is.
+    """
+    if of.anonymous:
+        return []
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM feedback.text_enrichment WHERE workspace = :workspace "
-            "AND bands && CAST(:bands AS bigint[]) AND text_id <> :text_id "
+            "AND NOT anonymous AND bands && CAST(:bands AS bigint[]) AND text_id <> :text_id "
             "ORDER BY text_id LIMIT :limit"
         ),
         {
@@ -194,19 +207,23 @@ class TopicScore:
 async def score(
     tx: AsyncConnection, workspace: str, topic: str, since: datetime, until: datetime
 ) -> TopicScore:
-    """The answers of NPS, each once, and texts of any source in [since, until)."""
+    """The answers of NPS, each once, and texts of any source in [since, until).
+
+    `anonymous` are answers of any survey whose texts are among these.
+    """
     rows = await tx.execute(
         text(
-            "WITH of_topic AS (SELECT workspace, response_id, label FROM feedback.text_enrichment "
-            "WHERE workspace = :workspace AND topics @> ARRAY[CAST(:topic AS text)] "
+            "WITH of_topic AS (SELECT workspace, response_id, label, anonymous "
+            f"FROM feedback.text_enrichment e WHERE {_TOLD} AND "
+            "workspace = :workspace AND topics @> ARRAY[CAST(:topic AS text)] "
             "AND state = 'done' AND at >= :since AND at < :until), "
-            "answers AS (SELECT r.score, r.anonymous FROM feedback.response r "
+            "answers AS (SELECT r.score FROM feedback.response r "
             "JOIN feedback.survey s ON s.workspace = r.workspace AND s.survey_id = r.survey_id "
             "WHERE r.workspace = :workspace AND s.kind = 'nps' AND r.score IS NOT NULL "
             "AND EXISTS (SELECT FROM of_topic t WHERE t.workspace = r.workspace "
             "AND t.response_id = r.response_id)) "
             "SELECT (SELECT count(*) FROM answers) AS answers, "
-            "(SELECT count(*) FROM answers WHERE anonymous) AS anonymous, "
+            "(SELECT count(DISTINCT response_id) FROM of_topic WHERE anonymous) AS anonymous, "
             "(SELECT count(*) FROM answers WHERE score <= 6) AS detractors, "
             "(SELECT count(*) FROM answers WHERE score >= 9) AS promoters, "
             "(SELECT count(*) FROM of_topic WHERE label = 'negative') AS negative, "
