@@ -164,6 +164,10 @@ bench-segment: $(STAMP) ## Measure only segment, with a million people in its st
 bench-campaign: $(STAMP) ## Measure only campaign: planned, sent, from an event to its mail (ARGS="--people 1000000 --rate 200")
 	@$(PY) tests/bench --only campaign $(ARGS)
 
+.PHONY: bench-feedback
+bench-feedback: $(STAMP) ## Measure only feedback: answers, cases, clocks, scores (kept in .bench; ARGS="--answers 5000000 --clocks 1000000")
+	@$(PY) tests/bench --only feedback $(ARGS)
+
 .PHONY: bench-identity
 bench-identity: $(STAMP) ## Measure only how quickly it is worked out who is who; needs no server
 	@$(PY) tests/bench --only identity $(ARGS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.bench import (
     campaign,
     due,
+    feedback,
     finding,
     footprint,
     identity,
@@ -30,6 +31,8 @@ def main() -> None:
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
     parser.add_argument("--people", type=int, metavar="N", help="in segment's or campaign's store")
     parser.add_argument("--rate", type=int, metavar="N", help="of campaign's: events a second")
+    parser.add_argument("--answers", type=int, metavar="N", help="in feedback's store")
+    parser.add_argument("--clocks", type=int, metavar="N", help="of open cases in it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
     busy = table.how_busy()
@@ -46,6 +49,8 @@ def _measured(arguments: argparse.Namespace) -> list[Row]:
         return segment.measure(arguments.people)
     if arguments.only == "campaign":
         return campaign.measure(arguments.people, arguments.rate)
+    if arguments.only == "feedback":
+        return feedback.measure(arguments.answers, arguments.clocks)
     parts = {**PARTS, **APART}
     chosen = [arguments.only] if arguments.only else list(PARTS)
     return [row for one in chosen for row in parts[one]()]
@@ -63,6 +68,7 @@ APART = {
     "profile": profile.measure,
     "segment": segment.measure,
     "campaign": campaign.measure,
+    "feedback": feedback.measure,
     "search": finding.measure,
     "identity": identity.measure,
 }

@@ -102,3 +102,23 @@ async def test_a_connection_whose_caller_has_gone_is_closed(
     with pytest.raises(asyncio.CancelledError):
         await connect(database_url, settings={"statement_timeout": "1000"})
     assert [one.is_closed() for one in opened] == [True]
+
+
+async def test_a_connection_that_was_closed_costs_no_request(database_url: str) -> None:
+    """It is asked before it is used: once, and outside of a transaction."""
+    api = open_api_engine(settings(database_url, database_pool=1), "segment")
+    other = await asyncpg.connect(database_url)
+    try:
+        async with api.begin() as tx:
+            first = (await tx.exec_driver_sql("SELECT pg_backend_pid()")).scalar()
+        last = "SELECT query, state FROM pg_stat_activity WHERE pid = $1"
+        async with api.connect() as connection:
+            # Nothing is asked by `connect` itself but whether the connection stands.
+            assert tuple(await other.fetchrow(last, first)) == (";", "idle")
+            assert (await connection.exec_driver_sql("SELECT 1")).scalar() == 1
+        await other.fetchval("SELECT pg_terminate_backend($1, 5000)", first)
+        async with api.begin() as tx:
+            assert (await tx.exec_driver_sql("SELECT pg_backend_pid()")).scalar() != first
+    finally:
+        await other.close()
+        await api.dispose()

@@ -38,6 +38,7 @@ ADA: list[Identifier] = [
     ("user_id", "ada 1"),
     ("phone", "+4917012345678"),
 ]
+SHORT: list[Identifier] = [("user_id", "42"), ("anonymous_id", "may"), ("loyalty_card", "A-77123")]
 KNOWN = Recogniser(EVENT_KEY)
 
 
@@ -62,7 +63,10 @@ ADA_GOES = subject_of(wish(*ADA))
     "said",
     [
         '{"email": "Ada@Example.com"}',
-        '{"a": [{"b": "ada 1"}]}',
+        '{"a": [{"userId": "ada 1"}]}',
+        '{"identifiers": [["user_id", "ada 1"]]}',
+        '{"body": "{\\"customer_id\\": \\"ada 1\\"}"}',
+        "/c?user.id=ada+1&x=1",
         '{"phone": "+49 170 12345678"}',
         '{"note": "call ada@example.com, please."}',
         '{"body": "{\\"email\\": \\"ada@example.com\\"}"}',
@@ -92,10 +96,29 @@ def test_somebody_is_recognised_in(said: str | bytes) -> None:
 )
 def test_nobody_else_is(said: str | bytes | None) -> None:
     assert not KNOWN.speaks_of(ADA_GOES, said)
-    assert not KNOWN.speaks_of(msgspec.structs.replace(ADA_GOES, workspace="v"), '{"a": "ada 1"}')
+    assert not KNOWN.speaks_of(
+        msgspec.structs.replace(ADA_GOES, workspace="v"), '{"userId": "ada 1"}'
+    )
 
 
-SHORT: list[Identifier] = [("user_id", "42"), ("anonymous_id", "may"), ("loyalty_card", "A-77123")]
+@pytest.mark.parametrize(
+    ("said", "speaks"),
+    [
+        ('{"user_id": 42}', True),
+        ('{"userId": "42"}', True),
+        ('{"anonymousId":"may"}', True),
+        ('{"quantity": 42, "size": "42", "user_id": "43"}', False),
+        ('{"user_id": 421}', False),
+        ('{"user_id": {"a": "42"}}', False),
+        ('{"name": "may", "note": "I paid 42 euros for user 7"}', False),
+        ('{"product_id": 42, "price": 42.0}', False),
+        ("42", False),
+        ('{"card": "A-77123"}', True),
+    ],
+)
+def test_a_short_id_is_one_where_the_field_says_so(said: str, *, speaks: bool) -> None:
+    """Or whoever is called `42` would take with them what others have bought 42 of."""
+    assert KNOWN.speaks_of(subject_of(wish(*ADA, *SHORT)), said) is speaks
 
 
 @pytest.mark.parametrize(

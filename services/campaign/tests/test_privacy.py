@@ -287,5 +287,23 @@ async def test_what_is_queued_is_suppressed_for_whose_data_are_only_kept_and_who
     assert states == {"suppressed": 3, "sent": 3}, "it was lifted"
 
 
+async def test_what_others_are_refused_stays_though_it_speaks_of_the_person(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    """A reason that names somebody is not their row: or another would be written to again."""
+    listed = {
+        "addresses": [{"address": "ben@example.com"}],
+        "reason": f"Asked through {MAIL}, his mother.",
+    }
+    made = await scenario.client.post("/v1/suppressions/add", json=listed)
+    assert made.status_code == 200, made.text
+    await ask(forgetting, engine, wish())
+    await sweep(forgetting)
+    rows = await scenario.ledger.query("SELECT address, reason FROM campaign.suppressed_address")
+    assert [tuple(one.values()) for one in rows] == [
+        ("ben@example.com", "Asked through [erased], his mother.")
+    ]
+
+
 async def test_all_parts_of_what_is_told_can_be_read_page_by_page(engine: AsyncEngine) -> None:
     assert await tells_nothing(engine, parts(Recogniser(EVENT_KEY)))

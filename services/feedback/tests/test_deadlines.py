@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -15,6 +16,8 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
+from rapport_feedback.api import cases_of
+from rapport_feedback.domain.cases import State
 from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.rewinding import JOBS, REWIND, Rewinding
 from rapport_feedback.tables import SCHEMA
@@ -190,3 +193,26 @@ async def test_a_case_of_the_release_before_gets_its_clocks(service: Service) ->
     ]
     await run(service, clock.now() + LATER)
     assert [clock_ for clock_, _limit in await overdue(service)] == ["acknowledge"]
+
+
+async def test_what_follows_is_never_dated_before_what_it_follows(service: Service) -> None:
+    """Who waits for the lock has looked at the clock before: the clocks of the case run on."""
+    case = await opened(service)
+    await moved(service, case["id"], "acknowledged", "assessed", "investigating")
+    cases = cases_of(Publisher("feedback", EVENTS, b"k" * 32), make_settings())
+    place, now = (service.workspace, UUID(case["id"])), clock.now()
+    for state, at in (
+        (State.WAITING_CUSTOMER, now + timedelta(seconds=2)),
+        (State.INVESTIGATING, now),
+        (State.RESPONSE_OFFERED, now),
+        (State.CLOSED, now + timedelta(seconds=4)),
+        (State.REOPENED, now),
+    ):
+        async with service.engine.begin() as tx:
+            await cases.move(tx, *place, state, actor="ann", note="", now=at)
+    running = [one for one in (await shown(service, case["id"]))["clocks"] if not one["outcome"]]
+    assert running, "what was reopened has limits again"
+    times = await service.rows(
+        "SELECT at FROM feedback.case_event WHERE workspace = :ws ORDER BY step"
+    )
+    assert [one["at"] for one in times] == sorted(one["at"] for one in times)

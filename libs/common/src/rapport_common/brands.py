@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from sqlalchemy import Column, DateTime, MetaData, Table, Text, func, text
+from sqlalchemy import Column, DateTime, MetaData, Table, Text, func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import Operator, operator
@@ -12,6 +12,7 @@ from rapport_common.operator.texts import StorableText
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
 from rapport_common.routes import Router
+from rapport_common.statements import text
 
 
 def brand_table(metadata: MetaData) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -94,7 +95,24 @@ def create_engine(
         pool_pre_ping=ping,
         hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
+    if ping:
+        made.dialect.do_ping = _asked_once  # type: ignore[method-assign, assignment]
     return Engine(made.sync_engine)
+
+
+def _asked_once(connection: Any) -> bool:
+    """Whether it still stands; what raises is not so.
+
+    SQLAlchemy asks within a transaction of its own, for the sake of poolers between: that is three
+    ways to the server and back for each request instead of one.
+    """
+    level = connection.isolation_level
+    connection.isolation_level = "autocommit"
+    try:
+        connection.ping()
+    finally:
+        connection.isolation_level = level
+    return True
 
 
 _after_commit: WeakKeyDictionary[AsyncConnection, list[Callable[[], None]]] = WeakKeyDictionary()

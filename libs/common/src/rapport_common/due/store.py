@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import tracing
@@ -17,6 +16,7 @@ from rapport_common.db import storable
 from rapport_common.due.alarm import ring
 from rapport_common.due.look import Look, Looking
 from rapport_common.due.turns import Batch
+from rapport_common.statements import text
 
 MAX_PAYLOAD = 4096
 """Bytes of JSON: a row says what to look at, it does not carry it."""

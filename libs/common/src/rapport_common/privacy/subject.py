@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from urllib.parse import unquote_plus
 
@@ -19,11 +19,22 @@ MOST_READ = 2 * 1024 * 1024
 # One that does not end is taken to where it stops: or each quote in it is a start as costly.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"?')
 _WORD = re.compile(r"""[^\s,;&=?|<>"'()\[\]{}\\]+""")
+# Strings and numbers of JSON, and what ends a list or an object; strings that do not end as above.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|-?[0-9][0-9.]*+|[{}\]]')
+_PARAMETER = re.compile(r"""(?<![\w.\[\]-])([\w.\[\]-]{1,64}+)=([^&\s"']{1,200}+)""")
+_PERSONS = frozenset(
+    {
+        *("userid", "uid", "user", "customerid", "customer", "clientid", "memberid", "member"),
+        *("distinctid", "previousid", "alias", "anonymousid", "deviceid", "accountid"),
+        *("contactid", "personid", "externalid", "profileid"),
+    }
+)
+"""How fields of persons' ids are called, or end, besides the kinds of identifiers."""
 _EDGES = ".:!/*#-_~`"
 # A number with its country as people write it.
 _NUMBER = re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/-]{5,18}\d(?!\w|\.\d)")
 MIN_DIGITS = 6
-MIN_TELLING, LONG = 6, 16
+MIN_TELLING, LONG, LONGEST_NAME = 6, 16, 64
 COVERED = "[erased]"
 
 
@@ -57,13 +68,16 @@ class Recogniser:
         return any(self._stands(who, kind, form) for form in _forms(kind, value))
 
     def speaks_of(self, who: Subject, *texts: Text) -> bool:
-        """Whether any of the texts, JSON or not, holds an identifier or a profile id of theirs."""
+        """Whether any of the texts, JSON or not, holds an identifier or a profile id of theirs.
+
+        An id that may as well be a plain word or a number, such as `42`, counts where its field is
+        said to be somebody's: `"user_id": 42` speaks of the customer, `"quantity": 42` does not.
+        """
         return any(self._is_in(who, _text(one)) for one in texts if one)
 
     def is_mentioned(self, who: Subject, *texts: Text) -> bool:
-        """Whether what people wrote speaks of the person: as `speaks_of`, but a plain word or a
-        short number is what it says and nobody's id. The customer `42` is not meant by "42 euros",
-        nor is `may` by "it may come".
+        """Whether what people wrote speaks of the person: plain words and short numbers are what
+        they say. The customer `42` is not meant by "42 euros", nor is `may` by "it may come".
         """
         return any(self._is_said(who, _text(one)) for one in texts if one)
 
@@ -102,9 +116,10 @@ class Recogniser:
             return True
         if self._key is None or not who.subjects:
             return False
+        words = {one for one in _words(text) if is_telling(one)} | set(_named(text, who.kinds))
         return any(
             self._stands(who, kind, form)
-            for word in _words(text)
+            for word in words
             for kind in who.kinds
             for form in _forms(kind, word)
         )
@@ -136,6 +151,34 @@ def _words(text: str) -> set[str]:
     return found
 
 
+def _named(text: str, kinds: Collection[str]) -> Iterator[str]:
+    """What stands in fields of persons' ids: of JSON, of JSON in JSON, and of addresses."""
+    persons = tuple(_PERSONS | {_bare(one) for one in kinds})
+    inner = (_string(one[0]) for one in _QUOTED.finditer(text) if "\\" in one[0])
+    for said in (text, *inner):
+        for name, value in (*_fields(said), *_PARAMETER.findall(said)):
+            if _bare(name).endswith(persons):
+                yield unquote_plus(value)
+                yield value
+
+
+def _fields(text: str) -> Iterator[tuple[str, str]]:
+    """Each string or number with the string before it: of an object its name, of a list perhaps."""
+    name = ""
+    for match in _TOKEN.finditer(text):
+        piece = match[0]
+        if piece in "{}]":
+            name = ""
+            continue
+        if 0 < len(name) <= LONGEST_NAME:
+            yield _string(name), _string(piece)
+        name = piece if piece.startswith('"') else ""
+
+
+def _bare(name: str) -> str:
+    return "".join(one for one in name.lower() if one.isalnum())
+
+
 def _pieces(text: str) -> Iterator[str]:
     for match in _QUOTED.finditer(text):
         yield from _strings(match[0])
@@ -144,11 +187,17 @@ def _pieces(text: str) -> Iterator[str]:
         yield match[0].strip(_EDGES)
 
 
-def _strings(quoted: str) -> Iterator[str]:
+def _string(quoted: str) -> str:
+    if not quoted.startswith('"'):
+        return quoted
     try:
-        string = json.loads(quoted, strict=False)
+        return str(json.loads(quoted, strict=False))
     except ValueError:
-        string = quoted[1:-1]
+        return quoted[1:-1]
+
+
+def _strings(quoted: str) -> Iterator[str]:
+    string = _string(quoted)
     yield string
     if '"' in string:
         # A text in a text: JSON that was put into JSON.

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_common.webhooks.posts import PostStore
 from rapport_common.webhooks.records import Hearing, Webhook
 from rapport_common.webhooks.rows import COLUMNS, webhook

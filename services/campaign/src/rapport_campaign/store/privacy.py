@@ -161,6 +161,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _preferences(recogniser),
         _preference_links(recogniser),
         _opt_ins(recogniser),
+        _reasons(recogniser, "preference_link", "reason", "link_key", "created_at"),
+        _reasons(recogniser, "opt_in", "reason", "opt_in_id", "asked_at"),
         _links(recogniser),
         OBJECTIONS,
         CONTACTS,
@@ -178,6 +180,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         Waits("campaign.suppression_part", _are_read),
         UPLOADS,
         _suppressed_addresses(recogniser),
+        _reasons(recogniser, "suppressed_address", "reason", "address", "at"),
+        _reasons(recogniser, "suppressed_address", "ended_because", "address", "at"),
     ]
 
 
@@ -241,10 +245,36 @@ def _suppressed_addresses(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.suppressed_address",
         key,
-        ("address AS asked", "reason", "ended_because"),
+        ("address AS asked",),
         recogniser,
         changing("DELETE FROM campaign.suppressed_address", key),
         where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _reasons(recogniser: Recogniser, table: str, name: str, key: str, at: str) -> Sweep:
+    """What operators wrote of the person about others: the row stays, without them."""
+    table = f"campaign.{table}"
+    covered = text(
+        f"UPDATE {table} SET {name} = :said WHERE workspace = :workspace AND {name} = :had "
+        f"AND {key} = :key"
+    )
+
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            said = recogniser.without(who, row[-1])
+            given = {"workspace": who.workspace, "key": row[0], "had": row[-1], "said": said}
+            await tx.execute(covered, given)
+
+    return Read(
+        table,
+        {key: "text"},
+        (name,),
+        recogniser,
+        change,
+        speaks=lambda row, who, known: known.is_mentioned(who, *row),
+        where=f"workspace = :workspace AND {name} <> '' AND {at} < {BEFORE}",
         names=AND_AT,
     )
 
@@ -267,7 +297,7 @@ def _preference_links(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.preference_link",
         key,
-        ("address", "reason", "profile_id"),
+        ("address", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.preference_link", key),
         where=f"workspace = :workspace AND created_at < {BEFORE}",
@@ -280,7 +310,7 @@ def _opt_ins(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.opt_in",
         key,
-        ("address", "reason", "profile_id"),
+        ("address", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.opt_in", key),
         where=f"workspace = :workspace AND asked_at < {BEFORE}",

@@ -92,6 +92,8 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
     cases = cases_of(publisher, settings)
     answers = SurveyAnswers(publisher, FollowingUp(cases), link_key=link_key, grace=grace)
     return [
+        # First what is asked for most: routes are tried in their order.
+        survey_pages(engine, answers, cases),
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),
         form_routes(engine, surveys),
@@ -120,7 +122,6 @@ def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> li
         model_routes(engine),
         *hook_routes(engine, settings),
         brand_routes(engine, SCHEMA, "feedback"),
-        survey_pages(engine, answers, cases),
         *intake_routers(engine, Arriving(cases, publisher), settings),
     ]
 

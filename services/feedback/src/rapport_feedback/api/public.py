@@ -60,7 +60,9 @@ def survey_pages(engine: AsyncEngine, answers: SurveyAnswers, cases: Cases) -> A
         try:
             async with engine.begin() as tx:
                 view = await _answered(tx, answers, invitation_id, posted)
-                brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
+                is_shown = view.form.layout == "press" or view.invitation.is_open
+                workspace = view.invitation.workspace
+                brand = await brand_of(tx, SCHEMA, workspace) if is_shown else None
         except PageError as error:
             metrics.ANSWERS.labels("refused").inc()
             if prefers_json(request.headers.get("accept", "")):
@@ -70,7 +72,7 @@ def survey_pages(engine: AsyncEngine, answers: SurveyAnswers, cases: Cases) -> A
             metrics.ANSWERS.labels("refused").inc()
             raise
         metrics.ANSWERS.labels(_outcome(view)).inc()
-        if view.form.layout == "press" or view.invitation.is_open:
+        if brand is not None:
             return _survey_page(_sheet(token, view), request, brand)
         # The way back leads to pages that were shown, none of which is sent again by it.
         return RedirectResponse(f"./{token}", status_code=303, headers=PRIVATE_HEADERS)

@@ -20,7 +20,7 @@ from rapport_feedback.domain.policies import ServiceLevels
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.domain.winding import Kept
 from rapport_feedback.handlers import placing
-from rapport_feedback.handlers.winding import Wound, keep, wind
+from rapport_feedback.handlers.winding import Wound, keep, rewound, wind
 from rapport_feedback.store import (
     breaches,
     case_clocks,
@@ -34,6 +34,9 @@ from rapport_feedback.store import desk as desk_store
 from rapport_feedback.store.case_clocks import CONTACT, EXTENDED
 
 CUSTOMER = "customer"
+UNNUMBERED = 0
+"""The number of a case that is not kept yet."""
+
 AGAIN = "The customer has sent the same complaint again."
 
 
@@ -104,7 +107,7 @@ class Cases:
         complaint = Complaint(
             workspace=workspace,
             case_id=case_id,
-            number=await store.next_number(tx, workspace),
+            number=UNNUMBERED,
             contact=contact,
             subject=subject,
             body=body,
@@ -140,7 +143,7 @@ class Cases:
         complaint = Complaint(
             workspace=invitation.workspace,
             case_id=uuid4(),
-            number=await store.next_number(tx, invitation.workspace),
+            number=UNNUMBERED,
             contact=invitation.contact,
             subject=subject,
             body=body,
@@ -220,6 +223,7 @@ class Cases:
         note: str,
         now: datetime,
     ) -> Complaint:
+        now = await case_clocks.not_before(tx, before.workspace, before.case_id, now)
         moved = replace(before, case=rules.move(before.case, to, self.levels.reopen, now))
         wound = await self._wound(tx, moved, now)
         await store.save_case(tx, wound.complaint)
@@ -236,14 +240,21 @@ class Cases:
     ) -> Complaint:
         desk = await desk_store.desk(tx, complaint.workspace)
         placed = replace(complaint, fields=desk.placed(complaint.fields))
-        wound = await self._wound(tx, placed, now)
+        wound = await self._wound(tx, placed, now, is_new=True)
+        # As late as can be: whoever else opens a case waits for the number until this one is kept.
+        number = await store.next_number(tx, complaint.workspace)
+        wound = replace(wound, complaint=replace(wound.complaint, number=number))
         await store.add_case(tx, wound.complaint, invitation_id)
         await placing.follow(tx, None, wound.complaint, now, desk)
         return await self._tell(tx, wound, None, actor=actor, note="", now=now)
 
-    async def _wound(self, tx: AsyncConnection, complaint: Complaint, now: datetime) -> Wound:
+    async def _wound(
+        self, tx: AsyncConnection, complaint: Complaint, now: datetime, *, is_new: bool = False
+    ) -> Wound:
         known = await case_rules.policies(tx, complaint.workspace, self.levels)
         step = Moment(now, complaint.case.version, to=complaint.case.state)
+        if is_new:
+            return rewound(complaint, {}, [step], known, now=now, since=now)
         return await wind(tx, complaint, known, now, step)
 
     async def _tell(
@@ -340,6 +351,7 @@ class Cases:
         now: datetime,
     ) -> Complaint:
         """Append an entry to a locked case, and keep the case as it is given."""
+        now = await case_clocks.not_before(tx, complaint.workspace, complaint.case_id, now)
         version = complaint.case.version + 1
         changed = replace(complaint, case=replace(complaint.case, version=version))
         known = await case_rules.policies(tx, complaint.workspace, self.levels)

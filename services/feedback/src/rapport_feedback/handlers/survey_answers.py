@@ -32,6 +32,9 @@ from rapport_feedback.store import surveys as survey_store
 NEVER = timedelta(days=-1)
 """What is finished and nobody's stands."""
 
+MOST_FORMS = 200
+"""So many are remembered as they were read; those that were read first go."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
@@ -88,6 +91,8 @@ class SurveyAnswers:
         self._following_up = following_up
         self._key = link_key
         self._grace = grace
+        # A version is never changed, and who answers sees none before it is committed.
+        self._forms: dict[tuple[str, UUID, int], Form] = {}
 
     def invited(self, token: str) -> UUID:
         """The invitation a link names; NotFoundError unless we made it. Needs no database."""
@@ -137,11 +142,9 @@ class SurveyAnswers:
 
         PageError when it won't do.
         """
-        invitation = await self.opened(tx, invitation_id, now)
+        invitation = await self.opened(tx, invitation_id, now, lock=True)
         answer_id = self._answer_id(invitation, posted.key)
-        if answer_id is None:
-            invitation = await self.opened(tx, invitation_id, now, lock=True)
-        else:
+        if answer_id is not None:
             # What comes without a key of this survey is begun here, and goes on with this one.
             key = links.sign(self._key, answer_id, _going_on(invitation))
             posted = replace(posted, key=key)
@@ -197,7 +200,9 @@ class SurveyAnswers:
             return after
         quotas = [one for one in form.quotas if _is_in(form, one, after.answers)]
         if after.state is State.COMPLETE:
-            is_one_too_many = not await survey_quotas.take(tx, invitation, quotas)
+            is_one_too_many = not await survey_quotas.take(
+                tx, invitation, quotas, after.response_id
+            )
         else:
             passed = {one for page in form.pages if page.id in after.done for one in _ids(page)}
             known = [one for one in quotas if _asks(form, one) <= passed]
@@ -210,9 +215,15 @@ class SurveyAnswers:
         self, tx: AsyncConnection, invitation: Invitation, version: int
     ) -> tuple[int, Form]:
         """A version of the form; the newest for one that never was."""
+        workspace, survey_id = invitation.workspace, invitation.survey_id
         for one in (version, invitation.version):
-            form = await survey_store.form(tx, invitation.workspace, invitation.survey_id, one)
+            form = self._forms.get((workspace, survey_id, one))
+            if form is None:
+                form = await survey_store.form(tx, workspace, survey_id, one)
             if form is not None:
+                self._forms[workspace, survey_id, one] = form
+                if len(self._forms) > MOST_FORMS:
+                    del self._forms[next(iter(self._forms))]
                 return one, form
         raise _no_page()
 

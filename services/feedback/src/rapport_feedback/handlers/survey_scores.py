@@ -125,10 +125,12 @@ async def trend(
     """The score of each of the last waves."""
     survey, form = await surveys.form(tx, workspace, survey_id)
     question = counted(form, None)
-    points = []
-    for wave in range(max(1, survey.wave - MAX_POINTS + 1), survey.wave + 1):
-        found = await store.score_counts(tx, Asked(workspace, survey_id, wave=wave))
-        points.append(Point(wave, Scored.of(survey, question, *found.values())))
+    first = max(1, survey.wave - MAX_POINTS + 1)
+    found = await store.counts_of_waves(tx, workspace, survey_id, first)
+    points = [
+        Point(wave, Scored.of(survey, question, found.get(wave, {})))
+        for wave in range(first, survey.wave + 1)
+    ]
     return survey, question, points
 
 

@@ -1,6 +1,6 @@
 """Winds the clocks of cases: by what has happened to them, and by the policy that holds now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from rapport_feedback.domain import winding as rules
 from rapport_feedback.domain.cases import Complaint
 from rapport_feedback.domain.clocks import Moment, Outcome, all_laps
 from rapport_feedback.domain.policies import Policies
-from rapport_feedback.domain.winding import Kept
+from rapport_feedback.domain.winding import Kept, Key
 from rapport_feedback.handlers.deadlines import Passed, watch
 from rapport_feedback.store import case_clocks
 
@@ -40,14 +40,24 @@ async def wind(
     if happened is not None:
         moments.append(happened)
     before = await case_clocks.of_case(tx, *place)
+    since = None if happened is None else happened.at
+    return rewound(complaint, before, moments, known, now=now, since=since)
+
+
+def rewound(
+    complaint: Complaint,
+    before: Mapping[Key, Kept],
+    moments: Sequence[Moment],
+    known: Policies,
+    *,
+    now: datetime,
+    since: datetime | None,
+) -> Wound:
+    """The same of all that has happened to a case, with its laps as they were; of a new one there
+    are none.
+    """
     chosen = known.of(complaint.fields)
-    kept = rules.wound(
-        before,
-        all_laps(chosen.rules, moments),
-        chosen,
-        now=now,
-        since=None if happened is None else happened.at,
-    )
+    kept = rules.wound(before, all_laps(chosen.rules, moments), chosen, now=now, since=since)
     case = rules.with_limits(complaint.case, kept.values())
     changed = [one for key, one in kept.items() if before.get(key) != one]
     return Wound(replace(complaint, case=case), list(kept.values()), changed)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.cases import Breach, Clock, Complaint
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.cases import Clock, State
 from rapport_feedback.domain.clocks import Lap, Moment, Outcome
 from rapport_feedback.domain.winding import Kept, Key
@@ -51,6 +51,22 @@ async def moments(tx: AsyncConnection, workspace: str, case_id: UUID) -> list[Mo
         )
         for row in rows
     ]
+
+
+async def not_before(tx: AsyncConnection, workspace: str, case_id: UUID, now: datetime) -> datetime:
+    """The time of what happens next to a locked case: now, but never before what happened last.
+
+    Whoever waits for the lock has looked at the clock before that, and clocks of machines differ;
+    what follows in truth must follow in time, as clocks are folds by it.
+    """
+    last = await tx.scalar(
+        text(
+            f"SELECT greatest((SELECT max(at) FROM feedback.case_event WHERE {_OF_CASE}), "
+            f"(SELECT max(at) FROM feedback.case_entry WHERE {_OF_CASE}))"
+        ),
+        {"workspace": workspace, "case_id": case_id},
+    )
+    return max(now, last) if isinstance(last, datetime) else now
 
 
 async def of_case(tx: AsyncConnection, workspace: str, case_id: UUID) -> dict[Key, Kept]:

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.calendars import CalendarDocument, calendar_of
 from rapport_feedback.domain.policies import Policies, PolicyDocument, ServiceLevels
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.case_fields import Fields, Severity
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
 from rapport_feedback.domain.naming import Contact

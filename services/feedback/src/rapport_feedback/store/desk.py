@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.case_views import ViewDocument
 from rapport_feedback.domain.desk import Desk, QueueDocument, TeamDocument
 

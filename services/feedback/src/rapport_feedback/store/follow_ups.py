@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.follow_ups import FollowUps
 
 _decode = msgspec.json.Decoder(FollowUps).decode

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.cases import Complaint, State
 from rapport_feedback.store.cases import COLUMNS, complaint_of
 
@@ -16,6 +16,10 @@ MOST_SHOWN = 20
 """Merged cases that are shown with the one that goes on, the newest first."""
 
 MOST_COMPARED = 200
+_CLAIMED = (
+    "case_id IN (SELECT case_id FROM feedback.case_arrival "
+    "WHERE workspace = :workspace AND email = :email)"
+)
 
 # All that were merged into a case, on whatever way, and are still.
 _UNDER = (
@@ -138,49 +142,28 @@ async def compared(
     """Cases of the same identifiers or the same order that were opened between, newest first; and
     those that claim the same address: `claim` is what this one does.
     """
-    contact = one.contact
-    email = contact.email or claim
-    # A union: each part is read by its own index.
-    parts = [
-        f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace AND {name} = "
-        f":{name} AND opened_at BETWEEN :since AND :until ORDER BY number DESC LIMIT :limit"
-        for name, value in (
-            ("user_id", contact.user_id),
-            ("email", email),
-            ("anonymous_id", contact.anonymous_id),
-        )
-        if value
-    ]
-    if email:
-        parts.append(
-            f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace AND case_id IN "
-            "(SELECT case_id FROM feedback.case_arrival WHERE workspace = :workspace "
-            "AND email = :email) AND opened_at BETWEEN :since AND :until "
-            "ORDER BY number DESC LIMIT :limit"
-        )
-    if one.fields.order_id:
-        parts.append(
-            f"SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace "
-            "AND order_id = :order_id AND order_id <> '' "
-            "AND opened_at BETWEEN :since AND :until ORDER BY number DESC LIMIT :limit"
-        )
-    if not parts:
-        return []
-    union = " UNION ".join(f"({part})" for part in parts)
-    given: dict[str, Any] = {
-        "workspace": one.workspace,
-        "since": since,
-        "until": until,
-        "limit": MOST_COMPARED,
-        "user_id": contact.user_id,
-        "email": email,
-        "anonymous_id": contact.anonymous_id,
+    names = {
+        "user_id": one.contact.user_id,
+        "email": one.contact.email or claim,
+        "anonymous_id": one.contact.anonymous_id,
         "order_id": one.fields.order_id,
     }
-    used = {name: value for name, value in given.items() if f":{name}" in union}
+    known = {name: value for name, value in names.items() if value}
+    # A union: each part is read by its own index, of which that of orders has no empty ones.
+    wheres = [f"{name} = :{name} AND {name} <> ''" for name in known]
+    if "email" in known:
+        wheres.append(_CLAIMED)
+    if not wheres:
+        return []
+    union = " UNION ".join(
+        f"(SELECT {COLUMNS} FROM feedback.complaint WHERE workspace = :workspace AND {where} "
+        "AND opened_at BETWEEN :since AND :until ORDER BY number DESC LIMIT :limit)"
+        for where in wheres
+    )
+    given: dict[str, Any] = {"workspace": one.workspace, "since": since, "until": until, **known}
     rows = await tx.execute(
         text(f"SELECT * FROM ({union}) AS near ORDER BY number DESC LIMIT :limit"),
-        used | {"limit": MOST_COMPARED},
+        given | {"limit": MOST_COMPARED},
     )
     found = [complaint_of(row) for row in rows.mappings()]
     return [other for other in found if other.case_id != one.case_id and other.heir_id is None]

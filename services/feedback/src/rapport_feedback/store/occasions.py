@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.askings import Asking, Occasion, Reason, State
 
 _COLUMNS = (

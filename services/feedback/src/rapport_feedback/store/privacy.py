@@ -215,8 +215,12 @@ def _written(recogniser: Recogniser, table: str, key: Mapping[str, str], at: str
 
     async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
-            subject, body = (recogniser.without(who, one) for one in row[1:])
-            given = {"workspace": who.workspace, "key": row[0], "subject": subject, "body": body}
+            given = {
+                "workspace": who.workspace,
+                "key": row[0],
+                "subject": recogniser.without(who, row.subject),
+                "body": recogniser.without(who, row.body),
+            }
             await tx.execute(covered, given)
         await dropped(tx, who, rows)
 

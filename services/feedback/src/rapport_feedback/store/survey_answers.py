@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.questions import Value
 from rapport_feedback.domain.survey_forms import Form
 from rapport_feedback.domain.survey_texts import typed
@@ -166,7 +167,8 @@ async def save_response(
         },
     )
     if comment or words or response.revision > 1:
-        await texts.note(tx, invited.workspace, "answer", response.response_id)
+        is_new = response.revision == 1
+        await texts.note(tx, invited.workspace, "answer", response.response_id, is_new=is_new)
 
 
 async def responses(

@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
 
@@ -41,6 +42,20 @@ _ADD_ALL = text(
     # They are asked anew, and the contact policy counts from now on.
     "created_at = greatest(i.created_at, excluded.created_at), "
     "context = i.context || excluded.context RETURNING invitation_id, kind, value"
+)
+
+
+_OF_LINK = (
+    "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
+    "i.anonymous_id, i.expires_at, i.kind AS link, CAST(i.context AS text) AS context, "
+    "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version, s.archived_at "
+    "FROM feedback.invitation i JOIN feedback.survey s USING (workspace, survey_id) "
+    "WHERE i.invitation_id = :invitation_id"
+)
+_READ = text(_OF_LINK)
+_LOCKED = text(
+    f"(WITH own AS ({_OF_LINK} AND i.kind <> '{OPEN_LINK}' FOR UPDATE OF i) SELECT * FROM own) "
+    f"UNION ALL ({_OF_LINK} AND i.kind = '{OPEN_LINK}')"
 )
 
 
@@ -160,17 +175,10 @@ async def _add(
 async def invitation(
     tx: AsyncConnection, invitation_id: UUID, *, lock: bool = False
 ) -> Invitation | None:
-    """What a link stands for. Locked, it makes the requests of one link take turns."""
-    rows = await tx.execute(
-        text(
-            "SELECT i.workspace, i.invitation_id, i.survey_id, i.wave, i.user_id, i.email, "
-            "i.anonymous_id, i.expires_at, i.kind AS link, CAST(i.context AS text) AS context, "
-            "CAST(i.traits AS text) AS traits, s.kind, s.question, s.version, s.archived_at "
-            "FROM feedback.invitation i JOIN feedback.survey s USING (workspace, survey_id) "
-            f"WHERE i.invitation_id = :invitation_id {'FOR UPDATE OF i' if lock else ''}"
-        ),
-        {"invitation_id": invitation_id},
-    )
+    """What a link stands for. Locked, it makes the requests of one link take turns, unless it is
+    for all: there is one for a whole shop.
+    """
+    rows = await tx.execute(_LOCKED if lock else _READ, {"invitation_id": invitation_id})
     row = rows.mappings().first()
     if row is None:
         return None

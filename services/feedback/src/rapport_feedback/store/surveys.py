@@ -5,9 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.survey_forms import Form, of_document, simple, to_document
 from rapport_feedback.domain.surveys import Kind, Survey
 

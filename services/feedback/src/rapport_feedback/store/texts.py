@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.statements import text
 from rapport_feedback.domain.texts.enriching import Enrichment
 from rapport_feedback.domain.texts.looking import MOST
 
@@ -67,12 +67,16 @@ def _noted(source: str, which: str, *, old: str) -> str:
     )
 
 
-async def note(tx: AsyncConnection, workspace: str, source: str, key: UUID | str) -> None:
-    """What somebody has written, or written otherwise, waits to be read."""
+async def note(
+    tx: AsyncConnection, workspace: str, source: str, key: UUID | str, *, is_new: bool = False
+) -> None:
+    """What somebody has written, or written otherwise, waits to be read. Of what `is_new` nothing
+    has been read yet.
+    """
     column = _KEYS[source]
     which = f"s.{column} = :id"
     given = {"workspace": workspace, "source": source, "id": key}
-    if source == "answer":
+    if source == "answer" and not is_new:
         # A part that was left out in a revision is no text any more.
         await tx.execute(
             text(

@@ -62,6 +62,22 @@ Table(
     ),
 )
 
+# What of it was counted apart while it was far from its limit: few wait for a row of it.
+Table(
+    "survey_quota_part",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("survey_id", Id, primary_key=True),
+    Column("wave", Integer, primary_key=True),
+    Column("quota", Text, primary_key=True),
+    Column("part", SmallInteger, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "survey_id"], [f"{SCHEMA}.survey.workspace", f"{SCHEMA}.survey.survey_id"]
+    ),
+    postgresql_with={"fillfactor": "50"},
+)
+
 Table(
     "invitation",
     METADATA,
@@ -122,6 +138,8 @@ Table(
     Column("released", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("workspace", "survey_id", "wave", "kind", "value"),
     Index(None, "workspace", "survey_id", "response_id"),
+    # What a score of some days is made of.
+    Index(None, "workspace", "survey_id", "answered_at"),
     Index(
         "ix_response_held", "workspace", "survey_id", "wave", postgresql_where=text("NOT released")
     ),

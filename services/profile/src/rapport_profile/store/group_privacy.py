@@ -128,10 +128,10 @@ def _others(recogniser: Recogniser, who: Subject, traits: str | None) -> str | N
     kept = {
         name: value
         for name, value in _members.decode(traits).items()
-        if not recogniser.speaks_of(who, name, bytes(value))
+        if not recogniser.speaks_of(who, msgspec.json.encode({name: value}))
     }
     return msgspec.json.encode(kept).decode()
 
 
 def _unless(recogniser: Recogniser, who: Subject, reason: str | None) -> str | None:
-    return "erased" if recogniser.speaks_of(who, reason) else reason
+    return "erased" if recogniser.is_mentioned(who, reason) else reason

@@ -1,12 +1,12 @@
 """Cases are found by the address that they claim: for duplicates of forms and unproved mails.
 
-Revision: 0026, follows 0020.
+Revision: 0021, follows 0020.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
+revision = "0021"
 down_revision = "0020"
 branch_labels = None
 depends_on = None
