@@ -101,10 +101,14 @@ def test_what_is_old_asks_nobody_unless_it_may() -> None:
 
 
 def test_an_answer_counts_by_what_the_event_says() -> None:
-    told = {"product": "Lamp", "store": 3, "channel": "x" * 200, "price": "9"}
+    told = {"product": " Cafe\u0301 ", "store": 3, "channel": "x" * 200, "price": "9"}
     found = askings.plan_event(asking(), "p1", event(told), NOON)
     assert found is not None
-    assert found.context == {"product": "Lamp"}
+    assert found.context == {"product": "Caf\u00e9", "store": "3"}
+    told = {"product": True, "store": " ", "channel": "web"}
+    found = askings.plan_event(asking(), "p1", event(told), NOON)
+    assert found is not None
+    assert found.context == {"channel": "web"}
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,9 @@ async def test_the_policy_is_kept_in_versions(service: Service) -> None:
     assert (first["version"], first["actor"]) == (1, "ann")
     stale = await service.client.put("/v1/contact-policy", json={"reason": "x", "version": 0})
     assert (stale.status_code, stale.json()["details"]) == (409, {"version": 1})
-    other = {"version": 1, "reason": "x", "surveys": {str(uuid4()): {}}}
-    assert (await service.client.put("/v1/contact-policy", json=other)).status_code == 422
+    for unknown in (str(uuid4()), csat.upper()):
+        other = {"version": 1, "reason": "x", "surveys": {unknown: {}}}
+        assert (await service.client.put("/v1/contact-policy", json=other)).status_code == 422
     await invite(service, nps, user_id="u1")
     assert (await invite(service, csat, user_id="u1")).status_code == 201
     second = await declare(service, version=1, any_survey_days=5)

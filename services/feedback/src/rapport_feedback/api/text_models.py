@@ -33,7 +33,7 @@ class TextView(BaseModel):
 
     id: UUID
     source: Source
-    response_id: UUID | None
+    response_id: UUID | None = Field(description="of an anonymous answer null")
     case_id: UUID | None
     message_id: str | None
     part: str = Field(description="of an answer `comment` or words.<question>; else `body`")
@@ -57,10 +57,12 @@ class TextView(BaseModel):
             "corrected": one.said_label is not None or one.said_topics is not None,
             # When an anonymous answer was read says when it came.
             "read_at": None if one.anonymous else one.read_at,
+            # It leads to the rest of the answer.
+            "response_id": None if one.anonymous else one.response_id,
             **{
                 name: getattr(one, name)
                 for name in TextView.model_fields
-                if name not in {"id", "corrected", "read_at"}
+                if name not in {"id", "corrected", "read_at", "response_id"}
             },
         }
 

@@ -1,6 +1,7 @@
 """Standing orders to ask people: who, after what, how long after, and how many of them."""
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made
@@ -206,11 +207,16 @@ def plan_event(asking: Asking, profile_id: str, event: Event, now: datetime) -> 
 def _context(event: Event) -> dict[str, str]:
     """By what the answer counts: properties that are called like a dimension of scores."""
     told = msgspec.json.decode(event.properties)
-    return {
-        name: told[name]
-        for name in DIMENSIONS
-        if isinstance(told.get(name), str) and 0 < len(told[name]) <= MAX_DIMENSION
-    }
+    found = {name: _dimension(told.get(name)) for name in DIMENSIONS}
+    return {name: value for name, value in found.items() if 0 < len(value) <= MAX_DIMENSION}
+
+
+def _dimension(value: object) -> str:
+    """As one group is spelled, whoever sent it: numbers of shops are texts; else empty."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not isinstance(value, str) and not is_number:
+        return ""
+    return unicodedata.normalize("NFC", str(value)).strip()
 
 
 def plan_entry(asking: Asking, entry: Membership, now: datetime) -> Occasion | None:

@@ -90,6 +90,7 @@ class Invitation:
     question: str
     version: int = 1
     is_open: bool = False
+    lasts: bool = False
     context: Mapping[str, str] = field(default_factory=dict)
     traits: Mapping[str, str] = field(default_factory=dict)
 
@@ -161,8 +162,8 @@ def day_of(now: datetime) -> datetime:
 
 
 def require_open(invitation: Invitation, now: datetime) -> None:
-    """GoneError when the invitation's time is over."""
-    if now >= invitation.expires_at:
+    """GoneError when the invitation's time is over, unless it `lasts`."""
+    if not invitation.lasts and now >= invitation.expires_at:
         message = (
             "This link has ended. If you would still like to tell us something, please write to us."
         )

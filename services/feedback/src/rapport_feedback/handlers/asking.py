@@ -204,7 +204,7 @@ class Askers:
         asking, now = round_.asking, round_.now
         until = now + timedelta(days=asking.document.expires_days)
         new = [
-            survey_links.New(uuid4(), contact, {**one.occasion.context, "channel": channel})
+            survey_links.New(uuid4(), contact, {"channel": channel, **one.occasion.context})
             for one, contact, channel in round_.asked
         ]
         made = await survey_links.invite_all(tx, round_.survey, new, at=now, until=until)

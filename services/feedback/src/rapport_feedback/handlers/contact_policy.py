@@ -50,11 +50,15 @@ async def declare(
     """
     for survey_id in policy.surveys:
         try:
-            known = await survey_store.survey(tx, workspace, UUID(survey_id))
+            # Looked up as it is spelled by us: in capitals it would be kept and never hold.
+            is_plain = str(UUID(survey_id)) == survey_id
+            known = await survey_store.survey(tx, workspace, UUID(survey_id)) if is_plain else None
         except ValueError:
             known = None
         if known is None:
-            message = f"surveys.{survey_id[:80]}: there is no such survey in this workspace."
+            message = (
+                f"surveys.{survey_id[:80]}: there is no survey with this id, in small letters."
+            )
             raise InvalidRequestError(message, details={"field": f"surveys.{survey_id[:80]}"})
     before = await contact_policies.current(tx, workspace)
     if policy == before.policy and before.version == replaces and before.version:

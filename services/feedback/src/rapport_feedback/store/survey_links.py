@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,6 @@ from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import OPEN_LINK, Invitation, Kind, Survey
 
 # What a person is told, and by what the answer is counted, is as it was said last.
-ENDLESS = datetime(9999, 1, 1, tzinfo=UTC)
 _ADD = text(
     "INSERT INTO feedback.invitation AS i (workspace, invitation_id, survey_id, wave, "
     "kind, value, user_id, email, anonymous_id, created_at, expires_at, context, traits, "
@@ -183,19 +182,19 @@ async def invitation(
     row = rows.mappings().first()
     if row is None:
         return None
-    # What is printed, or stands in a page, lasts as long as its survey.
-    lasts = row["link"] == OPEN_LINK and row["archived_at"] is None
     return Invitation(
         workspace=row["workspace"],
         invitation_id=row["invitation_id"],
         survey_id=row["survey_id"],
         wave=row["wave"],
         contact=contact_of(row),
-        expires_at=ENDLESS if lasts else row["expires_at"],
+        expires_at=row["expires_at"],
         kind=Kind(row["kind"]),
         question=row["question"],
         version=row["version"],
         is_open=row["link"] == OPEN_LINK,
+        # It is on paper and in web pages: it ends with its survey.
+        lasts=row["link"] == OPEN_LINK and row["archived_at"] is None,
         context=msgspec.json.decode(row["context"]),
         traits=msgspec.json.decode(row["traits"]),
     )
