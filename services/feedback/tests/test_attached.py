@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from rapport_common.testing.examples import examples
 from rapport_feedback.domain import attached
-from rapport_feedback.domain.attached import clean_name, judge, media_type_of, pieces, room
+from rapport_feedback.domain.attached import (
+    MOST_OBJECTS,
+    MOST_STREAM,
+    clean_name,
+    judge,
+    media_type_of,
+    packed_objects,
+    pieces,
+    room,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(60) + b"IEND\xaeB`\x82"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(100) + b"\xff\xd9"
@@ -187,7 +196,12 @@ def test_scripts_of_a_pdf_are_found_wherever_they_are(said: bytes) -> None:
         assert "programs" in judge("a.pdf", content).refused
 
 
-def test_packed_objects_are_looked_at_up_to_a_bound() -> None:
-    bomb = zlib.compress(b" " * 50_000_000)
-    objects = [b"<</Type/ObjStm>>\nstream\n" + bomb + b"\nendstream"] * 20
-    assert judge("a.pdf", pdf(*objects)).refused == ""
+@pytest.mark.parametrize(
+    ("packed", "count"), [(zlib.compress(bytes(50_000_000)), 100), (b"no stream", 400)]
+)
+def test_packed_objects_are_looked_at_up_to_a_bound(packed: bytes, count: int) -> None:
+    content = pdf(*[b"<</Type/ObjStm>>\nstream\n" + packed + b"\nendstream"] * count)
+    found = list(packed_objects(content))
+    assert sum(map(len, found)) <= MOST_OBJECTS + MOST_STREAM
+    assert len(found) < count
+    assert judge("a.pdf", content).refused == ""

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
 from typing import Final
 
 MOST_BYTES: Final = 10 * 2**20
@@ -78,7 +77,8 @@ _PDF_PROGRAMS: Final = re.compile(
 )
 _PDF_OBJECTS: Final = re.compile(rb"/ObjStm.{0,500}?stream\r?\n", re.DOTALL)
 """Objects of a PDF, its actions among them, are packed together (ISO 32000-1, 7.5.7)."""
-MOST_STREAMS, MOST_STREAM = 500, 2**20
+MOST_PACKED, MOST_STREAM, MOST_OBJECTS = 2**18, 2**20, 2**23
+"""Bytes: of one packed stream that are read, what they unpack to, and of all of a file."""
 _HEX_IN_NAME: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _PROGRAMS: Final = re.compile(
     r"(?:vbaproject|vbadata|macrosheets/|activex/|embeddings/|oleobject|basic/|scripts/)"
@@ -188,7 +188,9 @@ def _document(content: bytes) -> str:
 
 
 def _pdf(content: bytes) -> str:
-    if any(_PDF_PROGRAMS.search(_named_plainly(one)) for one in (content, *_objects(content))):
+    if any(
+        _PDF_PROGRAMS.search(_named_plainly(one)) for one in (content, *packed_objects(content))
+    ):
         return "It has programs or other files in it."
     if not content[-2048:].rstrip().endswith(b"%%EOF"):
         return "It does not end as a PDF does: it is damaged, or two kinds of file at once."
@@ -199,13 +201,20 @@ def _named_plainly(content: bytes) -> bytes:
     return _HEX_IN_NAME.sub(lambda one: bytes([int(one[1], 16)]), content)
 
 
-def _objects(content: bytes) -> Iterator[bytes]:
+def packed_objects(content: bytes) -> Iterator[bytes]:
     """What is in the packed objects of a PDF, each as far as it is looked at."""
-    for match in islice(_PDF_OBJECTS.finditer(content), MOST_STREAMS):
+    read = 0
+    for match in _PDF_OBJECTS.finditer(content):
+        packed = content[match.end() : match.end() + MOST_PACKED]
         try:
-            yield zlib.decompressobj().decompress(content[match.end() :], MOST_STREAM)
+            found = zlib.decompressobj().decompress(packed, MOST_STREAM)
         except zlib.error:
-            continue
+            found = b""
+        yield found
+        # What is no stream is looked at for nothing, too.
+        read += max(len(found), MOST_PACKED // 8)
+        if read >= MOST_OBJECTS:
+            return
 
 
 def _text(content: bytes) -> str:
